@@ -1,0 +1,47 @@
+"""The Celery application: queues, guards and the whole beat schedule.
+
+Messages are hints. Every task drains rows that are in the database, so a lost, late or doubled
+message costs time and nothing else. Schedules are plain intervals in seconds (no crontab: no DST).
+"""
+
+import os
+
+from celery import Celery
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aftersales.settings")
+
+app = Celery("aftersales")
+app.conf.update(
+    task_serializer="json",
+    accept_content=["json"],
+    timezone="UTC",
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    worker_cancel_long_running_tasks_on_connection_loss=True,
+    task_time_limit=60,
+    task_soft_time_limit=50,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={
+        # A killed worker's message comes back after this many seconds; the shortest wins on a broker.
+        "visibility_timeout": 300,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+    },
+    task_default_queue="default",
+    # Own queues, so that a hanging SMTP server never holds the sweep.
+    task_queues=[Queue("sla"), Queue("mail"), Queue("default")],
+)
+app.config_from_object("django.conf:settings", namespace="CELERY")
+
+SCHEDULE: dict[str, tuple[str, float, str]] = {
+    # when and what: (task, seconds, queue)
+}
+app.conf.beat_schedule = {
+    name: {"task": task, "schedule": seconds, "options": {"queue": queue, "expires": seconds}}
+    for name, (task, seconds, queue) in SCHEDULE.items()
+}
+app.conf.task_routes = {task: {"queue": queue} for task, _, queue in SCHEDULE.values()}
+app.autodiscover_tasks()

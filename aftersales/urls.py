@@ -1,0 +1,5 @@
+"""HTML routes and /api/v1/. Apps are included by dotted string, so that no import runs from here."""
+
+from django.urls import URLPattern, URLResolver
+
+urlpatterns: list[URLPattern | URLResolver] = []
