@@ -16,14 +16,19 @@ _pinned: ContextVar[datetime | None] = ContextVar("pinned_moment", default=None)
 
 
 def database_now() -> datetime:
-    """Now by the database's clock, aware; read at this statement, not at the transaction's start."""
-    pinned = _pinned.get()
-    if pinned is not None:
-        return pinned
+    """Now by the database's clock, aware; read at this statement, not at the transaction start."""
+    held = pinned()
+    if held is not None:
+        return held
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         moment: datetime = cursor.fetchone()[0]
         return moment
+
+
+def pinned() -> datetime | None:
+    """The moment that ``at`` holds, or None; for a statement that asks the database itself."""
+    return _pinned.get()
 
 
 @contextmanager
