@@ -8,7 +8,7 @@ from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models.functions import Lower, Upper
+from django.db.models.functions import Upper
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
@@ -103,6 +103,12 @@ class Skill(TwoNames):
 class UserManager(DjangoUserManager["User"]):
     """Creates accounts in our terms: an administrator is a role, not a flag."""
 
+    use_in_migrations = False
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """Sign-in ignores case, as people do."""
+        return self.get(username__iexact=username)
+
     def create_superuser(
         self,
         username: str,
@@ -152,11 +158,11 @@ class User(AbstractUser):
                 name="accounts_user_language_known",
             ),
             # Sign-in ignores case, so two names that differ in case only would be one door.
-            models.UniqueConstraint(Lower("username"), name="accounts_user_username_once"),
+            models.UniqueConstraint(Upper("username"), name="accounts_user_username_once"),
             models.UniqueConstraint(Upper("staff_number"), name="accounts_user_staff_number_once"),
             # A reset mail to a shared address would open the other account.
             models.UniqueConstraint(
-                Lower("email"),
+                Upper("email"),
                 condition=~models.Q(email=""),
                 name="accounts_user_email_once",
                 violation_error_message=_("Another account uses this e-mail address."),
