@@ -1,0 +1,24 @@
+"""What every test stands on. The servers are started by ``aftersales.local.pytest_plugin``."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.test import override_settings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _test_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A quick password hash, files in a temporary folder, and a part of the cache for each worker."""
+    files = tmp_path_factory.mktemp("files")
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    with override_settings(
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+        MEDIA_ROOT=files / "media",
+        SMS_DIRECTORY=files / "sms",
+        CACHES={"default": {**settings.CACHES["default"], "KEY_PREFIX": worker}},
+        # Look a static file up when it is asked for, instead of listing them all for every client.
+        WHITENOISE_AUTOREFRESH=True,
+    ):
+        yield
