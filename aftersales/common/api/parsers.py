@@ -1,0 +1,86 @@
+"""JSON as we accept it: bounded, one meaning only, and nothing the database cannot store."""
+
+import json
+from collections.abc import Mapping
+from typing import IO, Any
+
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+from rest_framework import parsers
+from rest_framework.exceptions import ParseError
+from rest_framework.utils import json as strict_json
+
+from aftersales.common import errors
+from aftersales.common.api import problems
+
+MAX_DEPTH = 20
+
+
+class JSONParser(parsers.JSONParser):
+    """Refuses what is too large or too deep, repeated names, NaN, NUL bytes and lone surrogates.
+
+    DRF reads the stream past ``DATA_UPLOAD_MAX_MEMORY_SIZE``, so the bound is held here.
+    """
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        raw = stream.read(limit + 1)
+        if len(raw) > limit:
+            raise errors.TooLarge()
+        try:
+            parsed = json.loads(
+                raw.decode("utf-8"),
+                object_pairs_hook=_no_repeats,
+                parse_constant=strict_json.strict_constant,
+            )
+        except (ValueError, RecursionError) as error:
+            raise ParseError() from error
+        if found := list(_unstorable(parsed)):
+            raise errors.Invalid(*found)
+        return parsed
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Two readers of ``{"a": 1, "a": 2}`` need not agree, so nobody gets to read it."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("A name stands twice in one object.")
+    return found
+
+
+def _unstorable(root: Any) -> Any:
+    """A FieldError for each text or depth that PostgreSQL or a reader cannot take."""
+    waiting: list[tuple[str, int, Any]] = [("", 0, root)]
+    while waiting:
+        pointer, depth, value = waiting.pop()
+        if depth > MAX_DEPTH:
+            yield errors.FieldError(pointer, "too_deep", _("This is nested too deeply."))
+        elif isinstance(value, str):
+            if not is_storable(value):
+                yield errors.FieldError(
+                    pointer, "unstorable_text", _("Remove the characters that cannot be stored.")
+                )
+        elif isinstance(value, dict):
+            for name, inner in value.items():
+                if not is_storable(name):
+                    yield errors.FieldError(
+                        pointer,
+                        "unstorable_text",
+                        _("A name holds characters that cannot be stored."),
+                    )
+                else:
+                    waiting.append((f"{pointer}/{problems.escape(name)}", depth + 1, inner))
+        elif isinstance(value, list):
+            waiting.extend(
+                (f"{pointer}/{index}", depth + 1, inner) for index, inner in enumerate(value)
+            )
+
+
+def is_storable(text: str) -> bool:
+    """PostgreSQL takes neither NUL nor half of a surrogate pair."""
+    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
