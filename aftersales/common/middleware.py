@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
-from django.utils.translation import gettext_lazy as _
 
 from aftersales.common import errorpages, errors
 from aftersales.common.api import parsers, problems
@@ -20,11 +19,7 @@ def refuse_unstorable_text(get_response: Next) -> Next:
             for name, values in request.GET.lists()
         ):
             return get_response(request)
-        problem = errors.Invalid(
-            errors.FieldError(
-                "", "unstorable_text", _("Remove the characters that cannot be stored.")
-            )
-        )
+        problem = errors.Invalid(errors.FieldError("", "unstorable_text", parsers.UNSTORABLE))
         if request.path.startswith(errorpages.API_PREFIX):
             return problems.as_response(problem, request)
         return errorpages.bad_request(request, problem)

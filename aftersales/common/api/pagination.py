@@ -50,7 +50,8 @@ class Keyset:
             raise ValueError("A keyset runs in one direction.")
         self.descending = ordering[0].startswith("-")
         self.names = [name.removeprefix("-") for name in ordering]
-        self.fields: list[Field[Any, Any]] = [model._meta.get_field(name) for name in self.names]
+        fields = [model._meta.get_field(name) for name in self.names]
+        self.fields = [field for field in fields if isinstance(field, Field)]
         if any(field.null for field in self.fields[1:]):
             raise ValueError("Only the first column of a keyset may be null.")
 
@@ -112,10 +113,10 @@ class KeysetPagination(BasePagination):
     """``?cursor=&limit=``; answers {results, next, previous} and a Link header."""
 
     def paginate_queryset(
-        self, queryset: Rows, request: Request, view: Any | None = None
+        self, queryset: Any, request: Request, view: Any | None = None
     ) -> list[Any]:
         self.request = request
-        self.keyset = Keyset(queryset.model, view.keyset)  # type: ignore[union-attr]
+        self.keyset = Keyset(queryset.model, getattr(view, "keyset"))  # noqa: B009
         self.limit = read_limit(request)
         # A cursor belongs to one list: path, order and filters are bound into it.
         filters = sorted(

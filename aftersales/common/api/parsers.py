@@ -1,7 +1,8 @@
 """JSON as we accept it: bounded, one meaning only, and nothing the database cannot store."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from django.conf import settings
@@ -14,6 +15,8 @@ from aftersales.common import errors
 from aftersales.common.api import problems
 
 MAX_DEPTH = 20
+NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
+UNSTORABLE = _("Remove the characters that cannot be stored.")
 
 
 class JSONParser(parsers.JSONParser):
@@ -53,7 +56,7 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _unstorable(root: Any) -> Any:
+def _unstorable(root: Any) -> Iterator[errors.FieldError]:
     """A FieldError for each text or depth that PostgreSQL or a reader cannot take."""
     waiting: list[tuple[str, int, Any]] = [("", 0, root)]
     while waiting:
@@ -62,17 +65,11 @@ def _unstorable(root: Any) -> Any:
             yield errors.FieldError(pointer, "too_deep", _("This is nested too deeply."))
         elif isinstance(value, str):
             if not is_storable(value):
-                yield errors.FieldError(
-                    pointer, "unstorable_text", _("Remove the characters that cannot be stored.")
-                )
+                yield errors.FieldError(pointer, "unstorable_text", UNSTORABLE)
         elif isinstance(value, dict):
             for name, inner in value.items():
                 if not is_storable(name):
-                    yield errors.FieldError(
-                        pointer,
-                        "unstorable_text",
-                        _("A name holds characters that cannot be stored."),
-                    )
+                    yield errors.FieldError(pointer, "unstorable_text", UNSTORABLE)
                 else:
                     waiting.append((f"{pointer}/{problems.escape(name)}", depth + 1, inner))
         elif isinstance(value, list):
@@ -83,4 +80,4 @@ def _unstorable(root: Any) -> Any:
 
 def is_storable(text: str) -> bool:
     """PostgreSQL takes neither NUL nor half of a surrogate pair."""
-    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+    return NOT_STORABLE.search(text) is None

@@ -45,7 +45,7 @@ def seconds_to_wait(name: str, allowed: int) -> int:
 
 def refuse_if_too_many(request: HttpRequest | Request) -> None:
     """Count a request without a valid key by its address. Raises TooMany."""
-    network = addresses.network(addresses.client_address(request))  # type: ignore[arg-type]
+    network = addresses.network(addresses.client_address(request))
     wait = seconds_to_wait(f"address:{network}", settings.API_ANONYMOUS_PER_MINUTE)
     if wait:
         raise errors.TooMany(retry_after=wait)
