@@ -127,6 +127,9 @@ CACHES = {
 # A unix socket is written unix:///path for redis-py and redis+socket:///path for Celery.
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
 
+# The sweep's own thread in the sla worker; off only to prove that beat alone suffices.
+SLA_TICKER = env.bool("SLA_TICKER", default=True)
+
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(BASE_DIR / ".local" / "media")))
 MEDIA_URL = "media/"

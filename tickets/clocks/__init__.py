@@ -1,0 +1,10 @@
+"""The SLA engine. Upper apps import this package and tickets.workflow, and nothing else of tickets
+but its models."""
+
+from tickets.clocks.case import open_case, wait_lapsed
+from tickets.clocks.policies import in_force, policy
+from tickets.clocks.promises import Case
+from tickets.clocks.regrading import regrade
+from tickets.clocks.sweep import sweep
+
+__all__ = ["Case", "in_force", "open_case", "policy", "regrade", "sweep", "wait_lapsed"]

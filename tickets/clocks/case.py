@@ -1,0 +1,160 @@
+"""The one door to a case: lock it, read the time, settle what is due, work, write.
+
+Every write of tickets and of the apps above goes through ``open_case``. Settling before the work
+is why a reply one second late, or a pause set after the deadline, still leaves its breach.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Max
+
+from aftersales.common import dbtime, errors
+from tickets import sla
+from tickets.clocks import policies, rows
+from tickets.clocks.promises import Case
+from tickets.models import Clock, Explanation, Pause, Ticket
+
+# Filled by TicketsConfig.ready: what the workflow does with a case whose longest wait is over.
+wait_lapsed: list[Callable[[Case, Pause], None]] = []
+
+
+@contextmanager
+def open_case(ticket_id: int) -> Iterator[Case]:
+    """Lock the ticket, settle it, and yield it; on leaving, write everything in one transaction.
+
+    Raises errors.NotVisible for an unknown id. ``now`` is read after the lock is held, so that
+    whoever comes second sees a later time.
+    """
+    with transaction.atomic():
+        ticket = (
+            Ticket.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("owner", "team")
+            .filter(pk=ticket_id)
+            .first()
+        )
+        if ticket is None:
+            raise errors.NotVisible()
+        (case,) = load([ticket], dbtime.database_now())
+        settle([case])
+        yield case
+        store([case])
+
+
+def load(tickets: Sequence[Ticket], now: datetime) -> list[Case]:
+    """The locked tickets as cases, with their live clocks and all their pauses, in two queries."""
+    ids = [ticket.pk for ticket in tickets]
+    clocks: dict[int, list[Clock]] = {pk: [] for pk in ids}
+    for clock in Clock.objects.filter(ticket__in=ids).live().order_by("pk"):
+        clocks[clock.ticket_id].append(clock)
+    pauses: dict[int, list[Pause]] = {pk: [] for pk in ids}
+    for pause in Pause.objects.filter(ticket__in=ids).order_by("started_at", "pk"):
+        pauses[pause.ticket_id].append(pause)
+    cases = []
+    for ticket in tickets:
+        targets = policies.policy(ticket.policy_id).targets_by_id
+        for clock in clocks[ticket.pk]:
+            clock.ticket = ticket
+            clock.target = targets[clock.target_id]
+        cases.append(Case(ticket, now, clocks[ticket.pk], pauses[ticket.pk]))
+    return cases
+
+
+def settle(cases: Sequence[Case], *, cause: str = Clock.Cause.NONE) -> None:
+    """Let everything happen that was due before now: waits that end by themselves, then stages.
+
+    Pure in its effect on rows: what it changes is written by ``store``. ``cause`` marks breaches
+    that come of regrading or of a corrected calendar.
+    """
+    for case in cases:
+        _end_lapsed_waits(case)
+    breached = [
+        (case, clock) for case in cases for clock in _fire_due(case, cause) if clock.target.explain
+    ]
+    numbers = _next_numbers({case.ticket.pk for case, _ in breached})
+    for case, clock in breached:
+        case.ask_for_explanation(clock, numbers[case.ticket.pk])
+        numbers[case.ticket.pk] += 1
+    # After an outage the explanation itself may be overdue by now; it asks for no further one.
+    for case in {id(case): case for case, _ in breached}.values():
+        _fire_due(case, cause)
+
+
+def store(cases: Sequence[Case]) -> None:
+    """Write clocks, explanations, events with their outbox rows, and the cases, in bulk."""
+    Clock.objects.bulk_create([clock for case in cases for clock in case.new_clocks])
+    Explanation.objects.bulk_create([new for case in cases for new in case.new_explanations])
+    rows.write_clocks([clock for case in cases for clock in case.changed_clocks.values()])
+    events = [event for case in cases for event in case.events]
+    if events:
+        rows.write_events(events, cases[0].now)
+    unchanged = []
+    for case in cases:
+        case.derive()
+        if case.ticket.wake_attempts:
+            case.change(wake_attempts=0)
+        if case.changed_fields:
+            fields = {*case.changed_fields, "wake_at", "next_due_at"}
+            case.ticket.save(update_fields=fields)
+        else:
+            unchanged.append(case.ticket)
+    if unchanged:
+        rows.write_wake_times(unchanged)
+
+
+def _end_lapsed_waits(case: Case) -> None:
+    for pause in sorted(case.open_pauses, key=lambda pause: pause.limit_at):
+        if pause.limit_at < case.now:
+            case.end_pause(pause, pause.limit_at)
+            for react in wait_lapsed:
+                react(case, pause)
+
+
+def _fire_due(case: Case, cause: str) -> list[Clock]:
+    """Reach every stage that lies before now; returns the promises of ours newly broken.
+
+    Each stage is an event at its own moment, but only a clock's last one tells anybody.
+    """
+    broken = []
+    for clock in case.clocks:
+        if clock.next_at is None or clock.next_at >= case.now:
+            continue
+        stages = list(zip(clock.stage_at, clock.stage_keys, strict=True))
+        reached = [stage for stage in stages if stage[0] < case.now]
+        clock.stage = reached[-1][1]
+        clock.schedule(stages[len(reached) :])
+        for at, key in reached:
+            if key == sla.BREACH:
+                clock.breached_at = clock.due_at
+                clock.breach_cause = cause
+                if clock.party == sla.Party.US:
+                    broken.append(clock)
+            case.record(
+                _event_name(clock, at, key),
+                clock=clock,
+                at=at,
+                stage=key,
+                superseded=(at, key) != reached[-1],
+                cause=cause,
+            )
+        case.touch(clock)
+    return broken
+
+
+def _event_name(clock: Clock, at: datetime, key: str) -> str:
+    if key == sla.BREACH:
+        return "clock.breached" if clock.party == sla.Party.US else "clock.lapsed"
+    return "clock.warned" if at < clock.due_at else "clock.escalated"
+
+
+def _next_numbers(ticket_ids: Iterable[int]) -> dict[int, int]:
+    """The next explanation number of each of these cases."""
+    ids = list(ticket_ids)
+    numbers = dict.fromkeys(ids, 1)
+    if ids:
+        used = Explanation.objects.filter(ticket__in=ids).values_list("ticket")
+        for ticket_id, last in used.annotate(last=Max("number")):
+            numbers[ticket_id] = last + 1
+    return numbers

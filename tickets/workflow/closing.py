@@ -1,0 +1,116 @@
+"""The end of a case: resolved, closed, reopened, cancelled."""
+
+from datetime import timedelta
+
+from django.utils.translation import gettext_lazy as _
+
+from aftersales.accounts.actors import Actor, ActorKind
+from aftersales.common import errors
+from tickets import states
+from tickets.clocks import Case
+from tickets.models import Message, Ticket
+from tickets.models.clock import RESOLUTION, RESPONSE, TICKET_LEVEL
+from tickets.workflow.handling import Words, end_grant, give_grant, write_message
+from tickets.workflow.steps import edited, step
+
+
+def resolve_ticket(
+    ticket_id: int, *, resolution: str, by: Actor, version: int | None = None
+) -> Ticket:
+    """The customer is told the solution: it ends every ticket-level promise.
+
+    The resolution text is a message to the customer, so it meets an open response, too.
+    """
+    with step(ticket_id, "resolve", by=by, version=version) as case:
+        case.resume()
+        message, _is_new = write_message(case, Message.Kind.REPLY, Words(resolution), by=by)
+        for kind in TICKET_LEVEL:
+            case.meet(kind)
+        case.change(resolution=message.body)
+        case.record("ticket.resolved", by=by, message=str(message.public_id))
+        edited(case)
+    return case.ticket
+
+
+def close_ticket(
+    ticket_id: int, *, by: Actor, reason: str = "", version: int | None = None
+) -> Ticket:
+    """File the case. Raises Conflict while a hold stands or an explanation is unsigned.
+
+    Ends every grant on the customer's data.
+    """
+    with step(ticket_id, "close", by=by, version=version) as case:
+        _refuse_while_held(case)
+        unsigned = [
+            explanation.number
+            for explanation in case.ticket.explanations.order_by("number")
+            if explanation.is_open
+        ]
+        if unsigned:
+            raise errors.Conflict(
+                _("An overdue explanation is not signed yet; the case stays open until it is."),
+                code="explanation_unsigned",
+                explanations=unsigned,
+            )
+        end_grant(case, reason="closed")
+        case.record("ticket.closed", by=by, reason=reason)
+        edited(case)
+    return case.ticket
+
+
+def reopen_ticket(
+    ticket_id: int, *, reason: str, by: Actor, version: int | None = None
+) -> Ticket:
+    """It was not solved: a new cycle with full budgets for response and resolution.
+
+    The verdicts of earlier cycles stay. A customer or shop may do so for the policy's days after
+    closing; later it is a new case. Raises Conflict then.
+    """
+    with step(ticket_id, "reopen", by=by, version=version) as case:
+        ticket = case.ticket
+        days = int(case.policy.version.figures["reopen"]["days"])
+        outside = by.kind in (ActorKind.CUSTOMER, ActorKind.SHOP)
+        if outside and ticket.closed_at and ticket.closed_at + timedelta(days=days) < case.now:
+            raise errors.Conflict(
+                _("This case was closed too long ago. Please open a new one; name this number in it."),
+                code="reopen_too_late",
+                days=days,
+            )
+        case.change(cycle=ticket.cycle + 1, resolution="")
+        for kind in (RESPONSE, RESOLUTION):
+            case.promise(kind, cycle=ticket.cycle)
+        if ticket.closed_at and ticket.owner is not None:
+            give_grant(case, ticket.owner)
+        case.record("ticket.reopened", by=by, reason=reason, cycle=ticket.cycle)
+        edited(case)
+    return case.ticket
+
+
+def cancel_ticket(
+    ticket_id: int, *, reason: str, by: Actor, version: int | None = None
+) -> Ticket:
+    """The case falls away: every promise without verdict, every unsigned explanation with it.
+
+    Raises Conflict while a hold stands.
+    """
+    with step(ticket_id, "cancel", by=by, version=version) as case:
+        _refuse_while_held(case)
+        case.resume()
+        for explanation in case.ticket.explanations.order_by("number"):
+            case.withdraw_explanation(explanation)
+        for clock in list(case.clocks):
+            case.cancel(clock.kind, clock.subject)
+        end_grant(case, reason="cancelled")
+        case.record("ticket.cancelled", by=by, reason=reason)
+        edited(case)
+    return case.ticket
+
+
+def _refuse_while_held(case: Case) -> None:
+    holds = list(case.ticket.holds.order_by("pk").values_list("key", flat=True))
+    if holds:
+        raise errors.Conflict(
+            _("Goods or money are still moving in this case; finish that first."),
+            code="held",
+            holds=holds,
+        )
