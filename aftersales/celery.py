@@ -4,9 +4,13 @@ Messages are hints. Every task drains rows that are in the database, so a lost, 
 message costs time and nothing else. Schedules are plain intervals in seconds (no crontab: no DST).
 """
 
+import logging.config
 import os
 
 from celery import Celery
+from celery.signals import setup_logging
+from django.conf import settings
+from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aftersales.settings")
@@ -35,6 +39,14 @@ app.conf.update(
     task_queues=[Queue("sla"), Queue("mail"), Queue("default")],
 )
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.steps["worker"].add(DjangoStructLogInitStep)
+
+
+@setup_logging.connect
+def log_as_the_web_does(**kwargs: object) -> None:
+    """Worker and beat write the same JSON lines; with this receiver Celery leaves logging alone."""
+    logging.config.dictConfig(settings.LOGGING)
+
 
 SCHEDULE: dict[str, tuple[str, float, str]] = {
     # when and what: (task, seconds, queue)
