@@ -156,12 +156,19 @@ class Run:
     def log_of(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 
-    def start(self, command: Command) -> None:
+    def start(self, command: Command) -> Child:
         """Start a child; its output goes to its own log, the previous run's log is kept once."""
         log = self.log_of(command.name)
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
-        self._children.append(Child(command, self._spawn(command)))
+        child = Child(command, self._spawn(command))
+        self._children.append(child)
+        self._write_register()
+        return child
+
+    def forget(self, child: Child) -> None:
+        """A child that has done its work and ended is no longer watched."""
+        self._children.remove(child)
         self._write_register()
 
     def _spawn(self, command: Command) -> subprocess.Popen[bytes]:
