@@ -1,0 +1,10 @@
+from django.urls import path
+
+from aftersales.health import views
+
+app_name = "health"
+urlpatterns = [
+    path("health/live", views.live, name="live"),
+    path("health/ready", views.ready, name="ready"),
+    path("metrics", views.figures, name="metrics"),
+]
