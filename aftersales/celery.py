@@ -29,7 +29,7 @@ app.conf.update(
     task_soft_time_limit=50,
     broker_connection_retry_on_startup=True,
     broker_transport_options={
-        # A killed worker's message comes back after this many seconds; the shortest wins on a broker.
+        # A killed worker's message comes back after this many seconds; a broker's shortest wins.
         "visibility_timeout": 300,
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
@@ -50,6 +50,12 @@ def log_as_the_web_does(**kwargs: object) -> None:
 
 SCHEDULE: dict[str, tuple[str, float, str]] = {
     # when and what: (task, seconds, queue)
+    "every-second-relay-fan-out": ("aftersales.messaging.tasks.relay_fan_out", 1.0, "default"),
+    "every-second-relay-mail": ("aftersales.messaging.tasks.relay_mail", 1.0, "mail"),
+    "every-second-relay-sms": ("aftersales.messaging.tasks.relay_sms", 1.0, "default"),
+    "every-second-relay-webhooks": ("aftersales.messaging.tasks.relay_webhooks", 1.0, "default"),
+    # Bounded, and hourly rather than daily: a beat that is restarted every night still gets to it.
+    "hourly-clean-messages": ("aftersales.messaging.tasks.clean_messages", 3600.0, "default"),
 }
 app.conf.beat_schedule = {
     name: {"task": task, "schedule": seconds, "options": {"queue": queue, "expires": seconds}}

@@ -216,10 +216,17 @@ X_FRAME_OPTIONS = "DENY"
 
 # --- mail, SMS -------------------------------------------------------------------------------------------
 
+# smtp+tls://user:password@host:587 (STARTTLS), smtp+ssl://…:465, smtp://host:25, filemail:////folder
 vars().update(env.email_url("EMAIL_URL", default="filemail:///" + str(BASE_DIR / ".local" / "mail")))
+if env.str("EMAIL_URL", default="").startswith("smtps:"):
+    # django-environ reads it as STARTTLS, the rest of the world as TLS from the first byte.
+    raise ImproperlyConfigured("EMAIL_URL: write smtp+tls:// (STARTTLS) or smtp+ssl:// (TLS).")
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="service@example.com")
+SMS_ADAPTER = env.str("SMS_ADAPTER", default="aftersales.messaging.sms.FileAdapter")
 SMS_DIRECTORY = Path(env.str("SMS_DIRECTORY", default=str(BASE_DIR / ".local" / "sms")))
+# For tests and development only: webhooks may go to plain http and to our own network.
+WEBHOOKS_TO_PRIVATE_ADDRESSES = env.bool("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)
 
 # --- REST -------------------------------------------------------------------------------------------------
 

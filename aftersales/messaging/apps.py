@@ -4,3 +4,14 @@ from django.apps import AppConfig
 class MessagingConfig(AppConfig):
     name = "aftersales.messaging"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from aftersales.messaging import codes, mail, sms, topics
+
+        topics.register("mail", deliver=mail.deliver, session=mail.session)
+        topics.register("sms", deliver=sms.deliver)
+        topics.register_template(codes.TEMPLATE, context=codes.context)
+        topics.register_notice("messaging.dead_letter", "messaging/notices/dead_letter.txt")
+        topics.register_notice(
+            "messaging.endpoint_disabled", "messaging/notices/endpoint_disabled.txt"
+        )

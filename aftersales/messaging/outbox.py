@@ -1,18 +1,19 @@
 """Writing to the outbox, in the transaction of the change that is told about."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from psycopg2.extras import Json
 
 from aftersales.common import dbtime
+from aftersales.messaging.drafts import check_ids
 from aftersales.messaging.models import Outbox
 
 _INSERT = """
 INSERT INTO messaging_outbox (topic, dedupe_key, payload, created_at, available_at, recipient)
-SELECT %(topic)s, %(key)s, %(payload)s, moment, coalesce(%(later)s, moment), %(recipient)s
+SELECT %(topic)s, %(key)s, %(payload)s::jsonb, moment, coalesce(%(later)s, moment), %(recipient)s
   FROM (SELECT coalesce(%(now)s, clock_timestamp()) AS moment) AS clock
 ON CONFLICT (dedupe_key) DO NOTHING
 RETURNING id, created_at, available_at
@@ -30,16 +31,17 @@ def write(
 ) -> Outbox:
     """The row that will be relayed once this transaction commits.
 
-    The same ``dedupe_key`` again changes nothing and gives back the first row. ``payload`` holds
-    ids and keys only, never a name, an address or a secret.
+    The same ``dedupe_key`` again changes nothing and gives back the first row. Raises NotAnId when
+    ``payload`` holds more than ids and keys: never a name, an address or a secret.
     """
+    check_ids(payload)
     with connection.cursor() as cursor:
         cursor.execute(
             _INSERT,
             {
                 "topic": topic,
                 "key": dedupe_key,
-                "payload": Json(dict(payload)),
+                "payload": json.dumps(dict(payload)),
                 "now": now or dbtime.pinned(),
                 "later": available_at,
                 "recipient": recipient,

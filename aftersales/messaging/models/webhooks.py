@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from aftersales.customers.fields import EncryptedTextField
+
 
 class WebhookEndpoint(models.Model):
     """One address of a shop (or of the firm itself: no shop) and the events it asked for."""
@@ -18,6 +20,10 @@ class WebhookEndpoint(models.Model):
     url = models.URLField(max_length=500)
     # Names such as "ticket.resolved", or "ticket.*"; empty means all.
     events = ArrayField(models.CharField(max_length=60), default=list, blank=True)
+    secret = EncryptedTextField()
+    # Signs beside the new one until then, so that the receiver can change over.
+    old_secret = EncryptedTextField(null=True)
+    old_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
     is_active = models.BooleanField(default=True)
     disabled_reason = models.CharField(max_length=60, db_default="", blank=True)
     # Somebody is talking to it until then: one message at a time.

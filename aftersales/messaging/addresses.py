@@ -1,0 +1,102 @@
+"""Which addresses a webhook may be sent to: none inside our own network, however it is spelled."""
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
+# Not global, or a way to write an IPv4 address that the check would not see through.
+_REFUSED = [
+    ipaddress.ip_network(text)
+    for text in (
+        "192.88.99.0/24",  # 6to4 relays
+        "64:ff9b::/96",  # NAT64: ends at any IPv4 address
+        "64:ff9b:1::/48",
+        "2001::/23",  # Teredo and other protocol assignments
+        "2002::/16",  # 6to4
+        "3fff::/20",  # documentation
+        "5f00::/16",  # segment routing
+    )
+]
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class ForbiddenAddress(ValueError):  # noqa: N818 - a verdict
+    """Malformed, not https, or leads inside; the text is a reason, not the address."""
+
+
+class UnknownHost(Exception):  # noqa: N818 - the resolver's answer
+    """The name has no address right now."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A parsed address: what is asked for, and of whom."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def host_header(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        standard = {"https": 443, "http": 80}[self.scheme]
+        return host if self.port == standard else f"{host}:{self.port}"
+
+
+def parse(url: str, *, private: bool = False) -> Target:
+    """The parts of an endpoint's address. ``private`` allows plain http, for tests and development.
+
+    Raises ForbiddenAddress for another scheme, a user name inside, blanks, or no host.
+    """
+    if any(character <= " " or character == "\\" or character == "\x7f" for character in url):
+        raise ForbiddenAddress("characters")
+    try:
+        parts = parse_url(url)
+    except LocationParseError as error:
+        raise ForbiddenAddress("unreadable") from error
+    if parts.scheme != "https" and not (private and parts.scheme == "http"):
+        raise ForbiddenAddress("scheme")
+    if parts.auth is not None:
+        raise ForbiddenAddress("credentials")
+    if not parts.host or not parts.host.isascii():
+        raise ForbiddenAddress("host")
+    host = parts.host.removeprefix("[").removesuffix("]")
+    standard = 443 if parts.scheme == "https" else 80
+    return Target(parts.scheme, host, parts.port or standard, parts.request_uri)
+
+
+def is_public(text: str) -> bool:
+    """A global unicast address, seen through IPv4-in-IPv6 forms."""
+    address: IpAddress = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return (
+        address.is_global
+        and not address.is_multicast
+        and not address.is_reserved
+        and not address.is_unspecified
+        and not any(address.version == net.version and address in net for net in _REFUSED)
+    )
+
+
+def resolve(target: Target, *, private: bool = False) -> str:
+    """The one IP address to connect to; the caller connects to it and asks no resolver again.
+
+    Every address of the name must be public: one inner address among them is an attempt to get in.
+    Raises ForbiddenAddress, and UnknownHost when the name does not resolve.
+    """
+    try:
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise UnknownHost from error
+    texts = [str(entry[4][0]) for entry in found]
+    if not texts:
+        raise UnknownHost
+    if not private and not all(is_public(text) for text in texts):
+        raise ForbiddenAddress("inside")
+    return texts[0]
