@@ -5,19 +5,22 @@ Pure. Every value that is not empty comes out different; '' stays ''.
 
 import re
 
+from aftersales.customers import normal
+
 HIDDEN = "****"
 
 
 def mask_phone(phone: str) -> str:
-    """``138****1234``; of shorter numbers only the last two digits; an extension is hidden."""
-    plain = re.sub(r"[^0-9A-Za-z]", "", re.split(r"(?:转|ext|x|;|,)", phone, maxsplit=1)[0])
-    plain = re.sub(r"^(?:0086|86)(?=1[3-9]\d{9}$)", "", plain)
-    virtual = re.match(r"^(1[3-9]\d{9})\d{2,6}$", plain)
-    if virtual:
-        plain = virtual[1]
-    if len(plain) >= 11:
-        return plain[:3] + HIDDEN + plain[-4:]
-    return HIDDEN + plain[-2:] if len(plain) > 4 else HIDDEN
+    """``138****1234``, ``010****1234``, ``+852****1234``; of anything short the last two digits."""
+    key = normal.phone_key(phone).partition(";")[0]
+    home = key.startswith("+86")
+    if home:
+        key = key[3:] if re.match(r"\+86(?:1\d{10}|[48]00\d{7})$", key) else "0" + key[3:]
+    if key.startswith("+"):
+        return key[:-8] + HIDDEN + key[-4:] if len(key) > 10 else HIDDEN + key[-2:]
+    if home and len(key) >= 10:
+        return key[:3] + HIDDEN + key[-4:]
+    return HIDDEN + key[-2:] if len(key) > 5 else HIDDEN
 
 
 def mask_email(email: str) -> str:

@@ -10,8 +10,8 @@ import unicodedata
 import phonenumbers
 
 REGION = "CN"
-# Shops hand on a platform's virtual number with its extension: 13800138000-1234, 13800138000转1234.
-_VIRTUAL = re.compile(r"^(?:\+?86)?(1[3-9]\d{9})(?:-|,|转|ext\.?)(\d{2,6})$")
+# Also the virtual numbers that platforms hand out: 13800138000-1234, 13800138000转1234.
+_EXTENDED = re.compile(r"^(.*\d{4})(?:-|,|;|#|转|分机|(?:;?ext[.=]?)|x)(\d{1,6})$", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
 
 
@@ -28,25 +28,43 @@ def compact(text: str) -> str:
 def phone_key(text: str) -> str:
     """E.164 with China as the home country, ``;ext=`` behind it where there is an extension."""
     plain = compact(text)
-    virtual = _VIRTUAL.match(plain)
-    if virtual:
-        return f"+86{virtual[1]};ext={virtual[2]}"
-    number = _parse(plain)
+    number, extension = _parse(plain)
     if number is None:
         return plain.upper()
-    key = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return f"{key};ext={number.extension}" if number.extension else key
+    key: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return f"{key};ext={extension}" if extension else key
 
 
 def is_possible_phone(text: str) -> bool:
     """Could be dialled: mobile, land line, 400 number, short service number or a foreign one."""
-    plain = compact(text)
-    if _VIRTUAL.match(plain):
-        return True
-    number = _parse(plain)
-    return number is not None and (
-        phonenumbers.is_possible_number(number) or phonenumbers.is_possible_short_number(number)
+    number, _ = _parse(compact(text))
+    return (
+        number is not None
+        and (number.national_number or 0) > 99
+        and (
+            phonenumbers.is_possible_number(number) or phonenumbers.is_possible_short_number(number)
+        )
     )
+
+
+def is_own_phone(text: str) -> bool:
+    """Tells one person or household apart.
+
+    A firm's hotline does not, and neither does a platform's virtual number (a mobile with an
+    extension), which is handed to somebody else a few weeks later.
+    """
+    number, extension = _parse(compact(text))
+    if number is None or not phonenumbers.is_possible_number(number):
+        return False
+    kind = phonenumbers.number_type(number)
+    shared = kind in (
+        phonenumbers.PhoneNumberType.TOLL_FREE,
+        phonenumbers.PhoneNumberType.SHARED_COST,
+        phonenumbers.PhoneNumberType.PREMIUM_RATE,
+        phonenumbers.PhoneNumberType.UAN,
+    )
+    virtual = kind == phonenumbers.PhoneNumberType.MOBILE and extension != ""
+    return not shared and not virtual and (number.national_number or 0) > 999_999
 
 
 def email_key(text: str) -> str:
@@ -64,8 +82,14 @@ def same_text(one: str, other: str) -> bool:
     return compact(one).casefold() == compact(other).casefold()
 
 
-def _parse(plain: str) -> phonenumbers.PhoneNumber | None:
+def _parse(plain: str) -> tuple[phonenumbers.PhoneNumber | None, str]:
+    """The number and its extension, which is split off only where a whole number stands before."""
+    extended = _EXTENDED.match(plain)
     try:
-        return phonenumbers.parse(plain, REGION)
+        if extended:
+            number = phonenumbers.parse(extended[1], REGION)
+            if phonenumbers.is_valid_number(number):
+                return number, extended[2]
+        return phonenumbers.parse(plain, REGION), ""
     except phonenumbers.NumberParseException:
-        return None
+        return None, ""

@@ -64,6 +64,7 @@ class Grant(models.Model):
     given_at = models.DateTimeField()
     until = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    ended_reason = models.CharField(max_length=40, blank=True)
 
     objects: ClassVar[GrantQuerySet] = GrantQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -92,7 +93,9 @@ class Grant(models.Model):
         triggers = [
             pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
             NEVER_EMPTIED,
-            pgtrigger.ReadOnly(name="only_its_end_changes", exclude=["until", "ended_at"]),
+            pgtrigger.ReadOnly(
+                name="only_its_end_changes", exclude=["until", "ended_at", "ended_reason"]
+            ),
         ]
 
     def __str__(self) -> str:
