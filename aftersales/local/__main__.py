@@ -3,14 +3,14 @@
 demo     the whole portal on this machine, until Ctrl-C
 servers  PostgreSQL and Valkey alone, until Ctrl-C
 check    a command with the fixed values that tests use, without servers: check mypy .
-messages compile the texts in locale/
+messages compile the translations in locale/
 """
 
 import os
 import subprocess
 import sys
 
-from aftersales.local import demo, environment, processes
+from aftersales.local import demo, environment, messages, processes
 from aftersales.local.processes import LocalError
 
 
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
         case ["servers"]:
             demo.only_servers()
         case ["messages"]:
-            demo.compile_messages()
+            messages.compile_all()
         case ["check", command, *rest]:
             # Beside this interpreter lie the tools of the same environment.
             path = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")

@@ -13,9 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-import polib
-
-from aftersales.local import environment, processes, servers
+from aftersales.local import environment, messages, processes, servers
 from aftersales.local.processes import Command, LocalError, Lock, Run, say
 
 ROOT = environment.ROOT
@@ -49,16 +47,6 @@ def run_folder() -> Path:
     folder = LOCAL / "run"
     folder.mkdir(exist_ok=True)
     return folder
-
-
-def compile_messages() -> None:
-    """Make the binary catalogues from the texts where they are older; needs no gettext."""
-    for text in sorted((ROOT / "locale").glob("*/LC_MESSAGES/*.po")):
-        binary = text.with_suffix(".mo")
-        if not binary.exists() or binary.stat().st_mtime < text.stat().st_mtime:
-            partial = binary.with_suffix(".mo.new")
-            polib.pofile(str(text)).save_as_mofile(str(partial))
-            partial.replace(binary)
 
 
 def python(*arguments: str) -> list[str | Path]:
@@ -176,7 +164,7 @@ def demo() -> None:
     began = time.monotonic()
 
     def work(run: Run, values: dict[str, str]) -> None:
-        compile_messages()
+        messages.compile_all()
         say("Bringing the database up to date")
         step(run, "migrate", python("manage.py", "migrate", "--noinput"), values)
         say("Loading the profile and the demo data")

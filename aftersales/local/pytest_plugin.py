@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from aftersales.local import environment, servers
+from aftersales.local import environment, messages, servers
 from aftersales.local.processes import LocalError
 
 _stack = pytest.StashKey[ExitStack]()
@@ -29,6 +29,8 @@ def pytest_load_initial_conftests(
             os.environ.update(stack.enter_context(servers.throwaway()))
         except LocalError as error:
             raise pytest.UsageError(str(error)) from error
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        messages.compile_all()
     for name, value in environment.TEST_VALUES.items():
         os.environ.setdefault(name, value)
     return (yield)
