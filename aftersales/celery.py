@@ -6,6 +6,7 @@ message costs time and nothing else. Schedules are plain intervals in seconds (n
 
 import logging.config
 import os
+from datetime import UTC, datetime
 
 from celery import Celery
 from celery.signals import setup_logging
@@ -58,7 +59,13 @@ SCHEDULE: dict[str, tuple[str, float, str]] = {
     "hourly-clean-messages": ("aftersales.messaging.tasks.clean_messages", 3600.0, "default"),
 }
 app.conf.beat_schedule = {
-    name: {"task": task, "schedule": seconds, "options": {"queue": queue, "expires": seconds}}
+    name: {
+        "task": task,
+        "schedule": seconds,
+        "options": {"queue": queue, "expires": seconds},
+        # A beat without its file begins with every task, and does not wait out an hourly one first.
+        "last_run_at": datetime(2000, 1, 1, tzinfo=UTC),
+    }
     for name, (task, seconds, queue) in SCHEDULE.items()
 }
 app.conf.task_routes = {task: {"queue": queue} for task, _, queue in SCHEDULE.values()}
