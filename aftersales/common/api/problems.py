@@ -16,7 +16,6 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions as drf
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
-from rest_framework.views import set_rollback
 
 from aftersales.common import errors
 
@@ -52,7 +51,6 @@ class Internal(errors.DomainError):
 def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
     """DRF's exception handler: every exception becomes a problem, a surprise a silent 500."""
     request: HttpRequest = context["request"]
-    set_rollback()
     problem = as_domain_error(exc)
     if isinstance(problem, Internal):
         _log_fault(exc)

@@ -1,0 +1,1 @@
+"""Who a key is, and whom a case can be given to."""
