@@ -2,9 +2,12 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
+import pgtrigger
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import override_settings
 
 
@@ -21,4 +24,19 @@ def _test_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         # Look a static file up when it is asked for, instead of listing them all for every client.
         WHITENOISE_AUTOREFRESH=True,
     ):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _append_only_tables_are_emptied_between_tests() -> Iterator[None]:
+    """Tests that commit end with a TRUNCATE, which these tables refuse to everybody else."""
+    operations = type(connection.ops)
+    flush = operations.execute_sql_flush
+
+    def flush_all(self: Any, sql_list: Any) -> None:
+        with pgtrigger.ignore():
+            flush(self, sql_list)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(operations, "execute_sql_flush", flush_all)
         yield
