@@ -34,6 +34,11 @@ def mask_name(name: str) -> str:
     return name.strip()[:1] + "**" if len(name.strip()) > 1 else "**"
 
 
+def mask_order_number(number: str) -> str:
+    """The last four characters of a long number, as shops print it."""
+    return HIDDEN + number[-4:] if len(number) > 8 else HIDDEN
+
+
 _REGION = re.compile(
     r"^\s*(?:[一-鿿]{2,8}?(?:省|自治区|特别行政区))?\s*(?:[一-鿿]{2,10}?(?:市|自治州|地区|盟))?"
 )

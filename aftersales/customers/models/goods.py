@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now, Upper
 from django.utils.translation import gettext_lazy as _
 
-from aftersales.customers import normal
+from aftersales.customers import masks, normal
 from aftersales.customers.fields import (
     BlindIndexField,
     CodeField,
@@ -150,3 +150,6 @@ class Order(SealedModel):
 
     def __str__(self) -> str:
         return str(self.public_id)
+
+    def masked_number(self) -> str:
+        return masks.mask_order_number(self.number.clear())
