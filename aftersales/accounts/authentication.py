@@ -3,7 +3,7 @@
 import logging
 import re
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError, transaction
@@ -92,6 +92,11 @@ class KeyAuthentication(BaseAuthentication):
             .first()
         )
         return key if key is not None and key.is_valid(presented) else None
+
+
+def client_of(request: Request) -> ApiClient:
+    """The client behind a request that ``KeyAuthentication`` let in."""
+    return cast(ApiClient, request.auth)
 
 
 def _holds_key(request: Request) -> bool:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, cast
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
@@ -24,6 +24,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from aftersales.accounts.authentication import client_of
 from aftersales.accounts.models import IdempotentRequest
 from aftersales.common import crypto, dbtime, errors
 from aftersales.common.api.problems import LOCK_NOT_AVAILABLE
@@ -49,7 +50,7 @@ def idempotent(*, keep: timedelta = KEPT) -> Callable[[Handler[P]], Handler[P]]:
             return once(request, lambda: handler(view, request, *args, **kwargs), keep=keep)
 
         guarded.idempotent = True  # type: ignore[attr-defined]
-        return guarded
+        return cast("Handler[P]", guarded)
 
     return decorate
 
@@ -136,7 +137,7 @@ def _claim(request: Request, key: str, fingerprint: bytes, keep: timedelta) -> i
                 RETURNING id
                 """,
                 {
-                    "client": request.auth.pk,
+                    "client": client_of(request).pk,
                     "key": key,
                     "method": request.method,
                     "path": request.path[:500],
@@ -158,7 +159,7 @@ def _claim(request: Request, key: str, fingerprint: bytes, keep: timedelta) -> i
 
 
 def _replay(request: Request, key: str, fingerprint: bytes) -> HttpResponse:
-    stored = IdempotentRequest.objects.get(client=request.auth, key=key)
+    stored = IdempotentRequest.objects.get(client_id=client_of(request).pk, key=key)
     if not constant_time_compare(bytes(stored.fingerprint), fingerprint):
         raise errors.Invalid(
             detail=_("This Idempotency-Key was used for another request. Take a new one."),
@@ -191,4 +192,4 @@ def _store(row_id: int, request: Request, key: str, response: HttpResponseBase) 
 
 
 def _place(request: Request, key: str) -> str:
-    return f"accounts_idempotentrequest:body:{request.auth.pk}:{key}"
+    return f"accounts_idempotentrequest:body:{client_of(request).pk}:{key}"

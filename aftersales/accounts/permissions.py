@@ -1,13 +1,13 @@
 """Who may do what to accounts and clients, and what a key may be used for."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.utils.translation import gettext_lazy as _
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from aftersales.accounts.actors import Actor, ActorKind
-from aftersales.accounts.models import Role, User
+from aftersales.accounts.models import ApiClient, Role, User
 
 
 def can_administer(actor: Actor) -> bool:
@@ -29,7 +29,7 @@ class KeyMayCall(BasePermission):
     code = "scope_missing"
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        client = request.auth
+        client = cast("ApiClient | None", request.auth)
         if client is None or client.shop_id is None:
             return True
         action = getattr(view, "action", None) or (request.method or "").lower()

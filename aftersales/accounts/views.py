@@ -87,7 +87,8 @@ class PasswordChangeView(TellsWhatIsWrong, account.PasswordChangeView):  # type:
         return ChangePasswordForm
 
     def get_form_kwargs(self) -> dict[str, Any]:
-        return super().get_form_kwargs() | {"request": self.request}
+        kwargs: dict[str, Any] = super().get_form_kwargs()
+        return kwargs | {"request": self.request}
 
     def get_default_success_url(self) -> str:
         return reverse("accounts:home")

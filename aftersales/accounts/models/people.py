@@ -143,7 +143,7 @@ class User(AbstractUser):
     language = models.CharField(max_length=10, choices=Language, default=Language.CHINESE)
     is_present = models.BooleanField(default=True)
 
-    objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
+    objects: ClassVar[UserManager] = UserManager()
 
     REQUIRED_FIELDS = ["email", "staff_number", "display_name"]
 

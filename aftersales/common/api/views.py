@@ -1,4 +1,5 @@
 from functools import lru_cache
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
@@ -16,6 +17,7 @@ def schema(request: HttpRequest) -> HttpResponse:
 def _document() -> bytes:
     """Made once a process: it is the same for everybody, and making it is slow."""
     with translation.override("en"):
-        document = SchemaGenerator().get_schema(request=None, public=True)
+        generator: Any = SchemaGenerator
+        document = generator().get_schema(request=None, public=True)
     rendered: bytes = OpenApiJsonRenderer().render(document)
     return rendered
