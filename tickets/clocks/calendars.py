@@ -23,9 +23,3 @@ def endless_calendar(version_id: int) -> worktime.Calendar:
 def newest_version(calendar_id: int) -> CalendarVersion:
     """The version that new clocks count by. Raises DoesNotExist for a calendar without versions."""
     return CalendarVersion.objects.filter(calendar_id=calendar_id).latest("number")
-
-
-def forget() -> None:
-    """Drop what this process keeps; for tests, which reuse ids."""
-    calendar.cache_clear()
-    endless_calendar.cache_clear()

@@ -67,8 +67,3 @@ def in_force(now: datetime) -> Policy:
     return policy(
         PolicyVersion.objects.values_list("pk", flat=True).get(in_force__contains=now)
     )
-
-
-def forget() -> None:
-    """Drop what this process keeps; for tests, which reuse ids."""
-    policy.cache_clear()

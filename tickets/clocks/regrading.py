@@ -73,6 +73,5 @@ def withdraw_breach(case: Case, clock: Clock) -> None:
     case.record("clock.breach_withdrawn", kind=clock.kind, subject=clock.subject)
     clock.breached_at = None
     clock.breach_cause = Clock.Cause.NONE
-    explanation = Explanation.objects.filter(clock=clock).first()
-    if explanation is not None:
+    for explanation in Explanation.objects.filter(clock=clock):
         case.withdraw_explanation(explanation)

@@ -167,7 +167,7 @@ class Explanation(models.Model):
         WITHDRAWN = "withdrawn", _("No longer needed")
 
     ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="explanations")
-    clock = models.OneToOneField(Clock, on_delete=models.CASCADE, related_name="explanation")
+    clock = models.ForeignKey(Clock, on_delete=models.CASCADE, related_name="explanations")
     number = models.PositiveSmallIntegerField()
     state = models.CharField(max_length=10, choices=State, default=State.DUE)
     attempt = models.PositiveSmallIntegerField(default=1)
@@ -188,6 +188,12 @@ class Explanation(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["ticket", "number"], name="tickets_explanation_unique_number"
+            ),
+            # one breach, one explanation; a withdrawn breach may come true under another level
+            models.UniqueConstraint(
+                fields=["clock"],
+                condition=~Q(state="withdrawn"),
+                name="tickets_explanation_once_a_breach",
             ),
             models.CheckConstraint(
                 condition=Q(state__in=["due", "submitted", "returned", "signed", "withdrawn"]),

@@ -1,7 +1,6 @@
 """Policies and calendars as data: what was promised, by which version, counted by which days."""
 
 from functools import cached_property
-from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import ArrayField, DateTimeRangeField, RangeOperators
@@ -52,7 +51,7 @@ class CalendarVersion(models.Model):
     def worktime(self, *, endless: bool = False) -> worktime.Calendar:
         """The arithmetic of this version, reading its dates; ``endless`` forgets ``until``."""
         return worktime.Calendar(
-            ZoneInfo(self.zone),
+            self.zone,
             {int(day): [tuple(window) for window in windows] for day, windows in self.week.items()},
             {row.on: [tuple(window) for window in row.windows] for row in self.dates.all()},
             until=None if endless else self.until,
@@ -216,11 +215,11 @@ class GradingRule(models.Model):
     )
     code = models.SlugField()
     level = models.CharField(max_length=12, choices=states.Level)
-    words = ArrayField(models.CharField(max_length=40), default=list)
+    words = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     urgency = models.CharField(max_length=12, blank=True)
     ticket_kind = models.CharField(max_length=20, blank=True)
-    batch_cases = models.PositiveSmallIntegerField(null=True)
-    batch_days = models.PositiveSmallIntegerField(null=True)
+    batch_cases = models.PositiveSmallIntegerField(null=True, blank=True)
+    batch_days = models.PositiveSmallIntegerField(null=True, blank=True)
     reason_zh = models.CharField(max_length=200)
     reason_en = models.CharField(max_length=200)
 

@@ -15,6 +15,7 @@ from tickets.models.clock import ACKNOWLEDGE, RESPONSE
 from tickets.workflow.steps import edited, move, step
 
 HANDLERS = (Role.AGENT, Role.ENGINEER, Role.SUPERVISOR)
+OWNER = "owner"  # the job that a case's owner holds the customer's data for
 CONTACT_FIELDS = ["name", "phone", "email", "address"]
 
 
@@ -41,8 +42,7 @@ def assign_ticket(
         if owner.pk == ticket.owner_id:
             return ticket
         before = ticket.owner
-        if before is not None:
-            end_grant(case, before, reason="reassigned")
+        end_grant(case, job=OWNER, reason="reassigned")
         case.change(owner=owner, team=owner.team or ticket.team)
         give_grant(case, owner)
         if ticket.status == states.Status.NEW:
@@ -67,15 +67,13 @@ def give_grant(case: Case, holder: User) -> None:
             holder=holder,
             case_ref=str(case.ticket.public_id),
             fields=CONTACT_FIELDS,
-            reason="owner",
+            reason=OWNER,
             now=case.now,
         )
 
 
-def end_grant(case: Case, holder: User | None = None, *, reason: str) -> None:
-    grants.end(
-        case_ref=str(case.ticket.public_id), holder=holder, reason=reason, now=case.now
-    )
+def end_grant(case: Case, *, reason: str, job: str | None = None) -> None:
+    grants.end(case_ref=str(case.ticket.public_id), job=job, reason=reason, now=case.now)
 
 
 def start_ticket(ticket_id: int, *, by: Actor, version: int | None = None) -> Ticket:

@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from aftersales.accounts.actors import Actor, ActorKind
 from aftersales.accounts.models import Team
 from aftersales.common import dbtime, errors
-from aftersales.customers import freetext
+from aftersales.customers import freetext, normal
 from aftersales.customers import intake as customers
 from aftersales.customers.models import Contact
 from tickets import clocks, conditions, states
@@ -234,7 +236,27 @@ def _customer_faults(customer: CustomerReport) -> list[errors.FieldError]:
                 _("Give a phone number or a mail address, so that we can answer."),
             )
         )
+    if customer.phone.strip() and not normal.is_possible_phone(customer.phone):
+        faults.append(
+            errors.FieldError(
+                "/customer/phone", "no_phone_number", _("This is no phone number; check the digits.")
+            )
+        )
+    if customer.email.strip() and not _is_mail_address(customer.email):
+        faults.append(
+            errors.FieldError(
+                "/customer/email", "no_mail_address", _("This is no mail address; check its spelling.")
+            )
+        )
     return faults
+
+
+def _is_mail_address(text: str) -> bool:
+    try:
+        validate_email(text.strip())
+    except ValidationError:
+        return False
+    return True
 
 
 def _check_external_ref(report: Report, shop_id: int | None) -> None:
@@ -298,10 +320,10 @@ def _put_order_and_conditions(
 ) -> list[str]:
     """Bind the order, mark the failing conditions of free service; returns what is to be told."""
     warnings = ["product_unverified"] if ticket.product_unverified else []
-    if report.order_number:
+    if report.order_number and ticket.shop_id is not None:
         ticket.order = customers.find_order(ticket.shop_id, report.order_number)
-        if ticket.order is None:
-            warnings.append("order_unknown")
+    if report.order_number and ticket.order is None:
+        warnings.append("order_unknown")
     unit = ticket.unit
     category = ticket.product.category.code if ticket.product else "other"
     terms = figures["warranty"]["months"]
