@@ -83,6 +83,9 @@ class Sealed(Generic[T]):
     def __repr__(self) -> str:
         return HIDDEN
 
+    def __format__(self, spec: str) -> str:
+        return format(HIDDEN, spec)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sealed):
             return NotImplemented
@@ -321,7 +324,8 @@ class BlindIndexField(models.BinaryField):  # type: ignore[type-arg]
 class CodeField(models.CharField):  # type: ignore[type-arg]
     """A model or serial as printed, in half-width letters and without spaces at the ends.
 
-    Stored and looked up in that one form, through every door (save, update, bulk_create, filter).
+    Stored in that one form through every door (save, update, bulk_create), and so looked up exactly;
+    for ``iexact`` pass ``normal.halfwidth`` of what is looked for.
     """
 
     def to_python(self, value: Any) -> Any:

@@ -78,20 +78,22 @@ def find_contacts(
 
 def find_product(model: str) -> Product | None:
     """The catalogue's product of this model, whatever its case and width."""
-    return Product.objects.filter(model__iexact=model).select_related("category").first()
+    return Product.objects.filter(model__iexact=normal.halfwidth(model)).select_related("category").first()
 
 
 def find_unit(serial: str, product: Product | None = None) -> Unit | None:
     """The piece with this serial number; without a product only if one product alone has it."""
-    units = Unit.objects.filter(serial_number__iexact=serial).select_related("product")
+    units = Unit.objects.filter(serial_number__iexact=normal.halfwidth(serial))
     if product is not None:
         units = units.filter(product=product)
-    found = units.order_by("pk")[:2]
+    found = units.select_related("product").order_by("pk")[:2]
     return found[0] if len(found) == 1 else None
 
 
-def find_order(shop_id: int, number: str) -> Order | None:
-    """The shop's own order of this number; another shop's is never seen."""
+def find_order(shop_id: int | None, number: str) -> Order | None:
+    """The shop's own order of this number; another shop's is never seen, so without a shop none."""
+    if shop_id is None:
+        return None
     wanted = normal.order_key(number)
     orders = Order.objects.filter(
         shop_id=shop_id, number_index__in=candidates(Order, "number_index", number)
