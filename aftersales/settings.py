@@ -110,6 +110,7 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
+            "libraries": {"form_fields": "aftersales.common.form_fields"},
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
@@ -193,7 +194,6 @@ ACCOUNT_RATE_LIMITS = False
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105
 MFA_ADAPTER = "aftersales.accounts.adapters.MFAAdapter"
 MFA_RATE_LIMITS = False
-MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_TOTP_TOLERANCE = 1
 
 # --- language and time -------------------------------------------------------------------------------

@@ -1,12 +1,15 @@
 """How allauth fits in here: no sign-up, our limits, links from our address, mails in our way."""
 
 import base64
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+from allauth.account import app_settings as account_settings
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.internal.flows.password_reset import get_reset_password_from_key_url
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
@@ -90,6 +93,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         template = args[0] if args else kwargs.get("message_template")
         if template not in {"account/messages/logged_in.txt", "account/messages/logged_out.txt"}:
             super().add_message(request, level, *args, **kwargs)
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """Whoever signed in a moment ago need not type the password again to set up the factor."""
+        records = get_authentication_records(self.request, self.request.user)
+        latest = max((record["at"] for record in records), default=0.0)
+        return bool(time.time() - latest >= account_settings.REAUTHENTICATION_TIMEOUT)
 
     def set_password(self, user: User, password: str) -> None:
         workflow.set_password(user, password)

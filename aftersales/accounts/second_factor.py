@@ -11,6 +11,10 @@ def is_required(user: User) -> bool:
     return RoleRequirement.objects.filter(role__in=user.roles, second_factor=True).exists()
 
 
+def is_set_up(user: User) -> bool:
+    return Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists()
+
+
 def is_missing(user: User) -> bool:
     """It is demanded and not set up. One query, asked with every page of a signed-in person."""
     own = Authenticator.objects.filter(user_id=user.pk, type=Authenticator.Type.TOTP)

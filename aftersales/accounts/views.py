@@ -4,7 +4,7 @@ allauth's views, with the answers' codes put right: 422 for a form with faults, 
 has to wait, 404 for a link that was used or is too old.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from allauth.account import views as account
 from allauth.mfa.base import views as mfa
@@ -23,14 +23,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from aftersales.accounts import languages
+from aftersales.accounts import languages, second_factor
 from aftersales.accounts.forms import (
     ChangePasswordForm,
     CodeForm,
     ReauthenticateCodeForm,
     ResetPasswordForm,
 )
-from aftersales.accounts.models import User
+from aftersales.accounts.models import Role, User
 
 
 class TellsWhatIsWrong:
@@ -110,7 +110,10 @@ class ReauthenticateCodeView(TellsWhatIsWrong, mfa.ReauthenticateView):  # type:
 
 
 class TotpActivateView(TellsWhatIsWrong, totp.ActivateTOTPView):  # type: ignore[misc]
-    pass
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        required = second_factor.is_required(cast(User, self.request.user))
+        return context | {"second_factor_required": required}
 
 
 class TotpDeactivateView(TellsWhatIsWrong, totp.DeactivateTOTPView):  # type: ignore[misc]
@@ -124,7 +127,12 @@ class RecoveryCodesNewView(TellsWhatIsWrong, recovery.GenerateRecoveryCodesView)
 @require_safe
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "account/home.html")
+    user = cast(User, request.user)
+    context = {
+        "role_names": [Role(role).label for role in user.roles],
+        "has_second_factor": second_factor.is_set_up(user),
+    }
+    return render(request, "account/home.html", context)
 
 
 @require_POST

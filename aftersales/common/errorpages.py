@@ -2,6 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 
 from aftersales.common import errors
 from aftersales.common.api import problems
@@ -23,7 +24,12 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return _answer(request, problems.Internal())
+    problem = problems.Internal()
+    if request.path.startswith(API_PREFIX):
+        return problems.as_response(problem, request)
+    # Without the request: what the other pages ask of it may be what broke.
+    context = {"request_id": problems.request_id()}
+    return HttpResponse(render_to_string("500.html", context), status=500)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -34,5 +40,5 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def _answer(request: HttpRequest, problem: errors.DomainError) -> HttpResponse:
     if request.path.startswith(API_PREFIX):
         return problems.as_response(problem, request)
-    page = problem.status if problem.status in {403, 404, 500} else 400
+    page = problem.status if problem.status in {403, 404} else 400
     return render(request, f"{page}.html", {"problem": problem}, status=problem.status)

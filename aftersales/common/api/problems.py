@@ -2,7 +2,6 @@
 
 import logging
 import math
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -53,7 +52,7 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
     request: HttpRequest = context["request"]
     problem = as_domain_error(exc)
     if isinstance(problem, Internal):
-        _log_fault(exc)
+        logger.error("request_failed", exc_info=exc)
     return Response(
         body(problem, request),
         status=problem.status,
@@ -80,7 +79,7 @@ def body(problem: errors.DomainError, request: HttpRequest) -> dict[str, Any]:
         "detail": str(problem.detail),
         "instance": request.path,
         "code": problem.code,
-        "request_id": structlog.contextvars.get_contextvars().get("request_id", ""),
+        "request_id": request_id(),
     }
     if isinstance(problem, errors.Invalid):
         content["errors"] = [
@@ -89,6 +88,11 @@ def body(problem: errors.DomainError, request: HttpRequest) -> dict[str, Any]:
         ]
     # The standard members win over whatever an error carries besides.
     return {**problem.extra, **content}
+
+
+def request_id() -> str:
+    """The id that the log lines of this request carry; the answer's X-Request-ID is the same."""
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
 
 
 def headers(problem: errors.DomainError, exc: Exception | None = None) -> dict[str, str]:
@@ -189,15 +193,3 @@ def _model_errors(exc: django_errors.ValidationError) -> Iterator[errors.FieldEr
         for error in found:
             text = "; ".join(error.messages)
             yield errors.FieldError(pointer, str(error.code or "invalid"), text)
-
-
-def _log_fault(exc: Exception) -> None:
-    """Where it broke and how, but no message: a database's message quotes the row."""
-    logger.error(
-        "request_failed",
-        extra={
-            "error": type(exc).__name__,
-            "sqlstate": getattr(exc.__cause__, "pgcode", None),
-            "where": "".join(traceback.format_tb(exc.__traceback__)[-8:]),
-        },
-    )
