@@ -90,18 +90,19 @@ def store(cases: Sequence[Case]) -> None:
     events = [event for case in cases for event in case.events]
     if events:
         rows.write_events(events, cases[0].now)
-    unchanged = []
+    woken_elsewhen = []
     for case in cases:
+        ticket = case.ticket
+        before = (ticket.wake_at, ticket.next_due_at)
         case.derive()
-        if case.ticket.wake_attempts:
+        if ticket.wake_attempts:
             case.change(wake_attempts=0)
         if case.changed_fields:
-            fields = {*case.changed_fields, "wake_at", "next_due_at"}
-            case.ticket.save(update_fields=fields)
-        else:
-            unchanged.append(case.ticket)
-    if unchanged:
-        rows.write_wake_times(unchanged)
+            ticket.save(update_fields={*case.changed_fields, "wake_at", "next_due_at"})
+        elif (ticket.wake_at, ticket.next_due_at) != before:
+            woken_elsewhen.append(ticket)
+    if woken_elsewhen:
+        rows.write_wake_times(woken_elsewhen)
 
 
 def _end_lapsed_waits(case: Case) -> None:

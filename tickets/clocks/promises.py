@@ -6,6 +6,7 @@ from typing import Any
 
 from aftersales.accounts.actors import SYSTEM, Actor
 from aftersales.common import worktime
+from aftersales.customers import freetext
 from tickets import sla
 from tickets.clocks import calendars, policies, rows
 from tickets.models import CalendarVersion, Clock, Explanation, Pause, PauseReason, Ticket
@@ -91,7 +92,7 @@ class Case:
                 clock=clock,
                 stage=stage,
                 due_at=clock.due_at if clock else None,
-                reason=reason,
+                reason=freetext.mask_personal_data(reason)[0] if reason else "",
                 before=before or {},
                 after=after or {},
                 params=params,

@@ -100,6 +100,7 @@ class Ticket(SealedModel):
     purchased_on = models.DateField(null=True)
     purchase_channel = models.CharField(max_length=40, blank=True)
     product_unverified = models.BooleanField(default=False)
+    order_unknown = models.BooleanField(default=False)
     failed_conditions = ArrayField(
         models.SlugField(),
         default=list,
@@ -240,6 +241,15 @@ class Ticket(SealedModel):
 
     def __str__(self) -> str:
         return self.number
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the reporter should know: codes, in the order in which they are told."""
+        marks = {
+            "product_unverified": self.product_unverified,
+            "order_unknown": self.order_unknown,
+        }
+        return [code for code, marked in marks.items() if marked] + self.failed_conditions
 
     def is_owned_by(self, user: "User | None") -> bool:
         return user is not None and self.owner_id == user.pk

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -74,11 +74,10 @@ class Report:
 
 @dataclass(frozen=True)
 class Intake:
-    """A report that was taken in: its case, the promises that run, what the reporter should know."""
+    """A report that was taken in: its case and the promises that run."""
 
     ticket: Ticket
     clocks: list[Clock]
-    warnings: list[str]
 
 
 def take_in(report: Report, *, by: Actor) -> Intake:
@@ -89,49 +88,62 @@ def take_in(report: Report, *, by: Actor) -> Intake:
     or order is no error: the case is marked and the warnings say so.
     """
     shop_id = by.shop.pk if by.shop else None
-    with transaction.atomic():
-        now = dbtime.database_now()
-        _check(report, by, now)
-        _check_external_ref(report, shop_id)
-        policy = clocks.in_force(now)
-        ticket = Ticket(
-            number=next_number(report.kind, now),
-            kind=report.kind,
-            channel=report.channel,
-            urgency=report.urgency,
-            demand=report.demand,
-            complaint_class=report.complaint_class,
-            language=report.language,
-            occurred_at=report.occurred_at,
-            received_at=now,
-            created_at=now,
-            policy=policy.version,
-            team=Team.objects.get(is_intake=True),
-            shop_id=shop_id,
-            external_ref=report.external_ref or None,
-            recorded_by=by.user,
-            submission_id=report.submission_id,
-        )
-        _put_text(ticket, report)
-        ticket.contact = _contact(report, shop_id)
-        _put_product(ticket, report.product)
-        warnings = _put_order_and_conditions(ticket, report, policy.version.figures, now)
-        ticket.level, rules = grading.propose_level(policy, ticket, now)
-        case = Case(ticket, now)
-        for kind in (ACKNOWLEDGE, RESPONSE, RESOLUTION):
-            case.promise(kind)
-        case.derive()
-        ticket.save(force_insert=True)
-        case.record(
-            "ticket.received",
-            by=by,
-            after={"level": ticket.level},
-            rules=rules,
-            kind=ticket.kind,
-            channel=ticket.channel,
-        )
-        engine.store([case])
-    return Intake(ticket, case.clocks, warnings)
+    try:
+        with transaction.atomic():
+            now = dbtime.database_now()
+            _check(report, by, now)
+            return _record(report, shop_id, by=by, now=now)
+    except IntegrityError:
+        # Sent twice at the same moment: whoever comes second is told of the first.
+        if known := _same_submission(report):
+            return known
+        _refuse_repeated_ref(report, shop_id)
+        raise
+
+
+def _record(report: Report, shop_id: int | None, *, by: Actor, now: datetime) -> Intake:
+    if known := _same_submission(report):
+        return known
+    _refuse_repeated_ref(report, shop_id)
+    policy = clocks.in_force(now)
+    ticket = Ticket(
+        number=next_number(report.kind, now),
+        kind=report.kind,
+        channel=report.channel,
+        urgency=report.urgency,
+        demand=report.demand,
+        complaint_class=report.complaint_class,
+        language=report.language,
+        occurred_at=report.occurred_at,
+        received_at=now,
+        created_at=now,
+        policy=policy.version,
+        team=Team.objects.get(is_intake=True),
+        shop=by.shop,
+        external_ref=report.external_ref or None,
+        recorded_by=by.user,
+        submission_id=report.submission_id,
+    )
+    _put_text(ticket, report)
+    ticket.contact = _contact(report, shop_id)
+    _put_product(ticket, report.product)
+    _put_order_and_conditions(ticket, report, policy.version.figures, now)
+    ticket.level, rules = grading.propose_level(policy, ticket, now)
+    case = Case(ticket, now)
+    for kind in (ACKNOWLEDGE, RESPONSE, RESOLUTION):
+        case.promise(kind)
+    case.derive()
+    ticket.save(force_insert=True)
+    case.record(
+        "ticket.received",
+        by=by,
+        after={"level": ticket.level},
+        rules=rules,
+        kind=ticket.kind,
+        channel=ticket.channel,
+    )
+    engine.store([case])
+    return Intake(ticket, case.clocks)
 
 
 def _check(report: Report, by: Actor, now: datetime) -> None:
@@ -259,7 +271,18 @@ def _is_mail_address(text: str) -> bool:
     return True
 
 
-def _check_external_ref(report: Report, shop_id: int | None) -> None:
+def _same_submission(report: Report) -> Intake | None:
+    """The case that this very form has opened already."""
+    if report.submission_id is None:
+        return None
+    ticket = Ticket.objects.filter(submission_id=report.submission_id).first()
+    if ticket is None:
+        return None
+    running = list(ticket.clocks.select_related("target").order_by("pk"))
+    return Intake(ticket, running)
+
+
+def _refuse_repeated_ref(report: Report, shop_id: int | None) -> None:
     if not report.external_ref:
         return
     known = Ticket.objects.filter(shop=shop_id, external_ref=report.external_ref).first()
@@ -267,7 +290,7 @@ def _check_external_ref(report: Report, shop_id: int | None) -> None:
         raise errors.Conflict(
             _("This reference was reported before; the case is linked."),
             code="external_ref_exists",
-            ticket=str(known.public_id),
+            known=known,
         )
 
 
@@ -317,13 +340,11 @@ def _put_product(ticket: Ticket, product: ProductReport) -> None:
 
 def _put_order_and_conditions(
     ticket: Ticket, report: Report, figures: dict[str, Any], now: datetime
-) -> list[str]:
-    """Bind the order, mark the failing conditions of free service; returns what is to be told."""
-    warnings = ["product_unverified"] if ticket.product_unverified else []
+) -> None:
+    """Bind the order, mark the failing conditions of free service."""
     if report.order_number and ticket.shop_id is not None:
         ticket.order = customers.find_order(ticket.shop_id, report.order_number)
-    if report.order_number and ticket.order is None:
-        warnings.append("order_unknown")
+    ticket.order_unknown = bool(report.order_number) and ticket.order is None
     unit = ticket.unit
     category = ticket.product.category.code if ticket.product else "other"
     terms = figures["warranty"]["months"]
@@ -336,4 +357,3 @@ def _put_order_and_conditions(
         proof_known=ticket.order is not None or bool(unit and unit.purchased_on),
         words=figures["conditions"],
     )
-    return [*warnings, *ticket.failed_conditions]
