@@ -51,7 +51,7 @@ class Kept:
         return False
 
 
-class UserForm(forms.ModelForm[User]):
+class UserForm(forms.ModelForm):  # type: ignore[type-arg]
     roles = forms.MultipleChoiceField(
         choices=Role.choices, required=False, widget=forms.CheckboxSelectMultiple
     )
@@ -73,7 +73,7 @@ class UserForm(forms.ModelForm[User]):
 
 
 @admin.register(User)
-class UserAdmin(Kept, admin.ModelAdmin[User]):
+class UserAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
     form = UserForm
     list_display = ("staff_number", "display_name", "username", "team", "is_active")
     list_filter = ("is_active", "team")
@@ -113,12 +113,12 @@ class UserAdmin(Kept, admin.ModelAdmin[User]):
 
 
 @admin.register(RoleRequirement)
-class RoleRequirementAdmin(Kept, admin.ModelAdmin[RoleRequirement]):
+class RoleRequirementAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("role", "second_factor")
 
 
 @admin.register(Team)
-class TeamAdmin(Kept, admin.ModelAdmin[Team]):
+class TeamAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("code", "name_zh", "name_en", "kind", "is_intake")
     readonly_fields = ("is_intake",)
     actions = ("choose_intake_team",)
@@ -133,16 +133,16 @@ class TeamAdmin(Kept, admin.ModelAdmin[Team]):
 
 
 @admin.register(Skill)
-class SkillAdmin(admin.ModelAdmin[Skill]):
+class SkillAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("code", "name_zh", "name_en")
 
 
 @admin.register(Shop)
-class ShopAdmin(Kept, admin.ModelAdmin[Shop]):
+class ShopAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("code", "name", "is_active")
 
 
-class ClientForm(forms.ModelForm[ApiClient]):
+class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
     scopes = forms.MultipleChoiceField(
         choices=Scope.choices, required=False, widget=forms.CheckboxSelectMultiple
     )
@@ -153,7 +153,7 @@ class ClientForm(forms.ModelForm[ApiClient]):
 
 
 @admin.register(ApiClient)
-class ApiClientAdmin(Kept, admin.ModelAdmin[ApiClient]):
+class ApiClientAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
     form = ClientForm
     list_display = ("name", "kind", "shop", "user", "is_active")
     list_select_related = ("shop", "user")
@@ -166,7 +166,7 @@ class ApiClientAdmin(Kept, admin.ModelAdmin[ApiClient]):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(Kept, admin.ModelAdmin[ApiKey]):
+class ApiKeyAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("prefix", "name", "client", "created", "expiry_date", "revoked", "last_used_at")
     list_filter = ("revoked",)
     list_select_related = ("client",)
@@ -206,7 +206,7 @@ class ApiKeyAdmin(Kept, admin.ModelAdmin[ApiKey]):
 
 
 @admin.register(AccountEvent)
-class AccountEventAdmin(admin.ModelAdmin[AccountEvent]):
+class AccountEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("created_at", "event", "user", "client", "actor", "params")
     list_select_related = ("user", "client")
     list_filter = ("event",)
