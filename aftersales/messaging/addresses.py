@@ -3,14 +3,13 @@
 import ipaddress
 import socket
 from dataclasses import dataclass
-
-from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
+from urllib.parse import urlsplit
 
 # Not global, or a way to write an IPv4 address that the check would not see through.
 _REFUSED = [
     ipaddress.ip_network(text)
     for text in (
+        "192.0.0.0/24",  # protocol assignments, which Python 3.11 takes for global
         "192.88.99.0/24",  # 6to4 relays
         "64:ff9b::/96",  # NAT64: ends at any IPv4 address
         "64:ff9b:1::/48",
@@ -20,6 +19,8 @@ _REFUSED = [
         "5f00::/16",  # segment routing
     )
 ]
+
+_STANDARD = {"https": 443, "http": 80}
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -44,8 +45,7 @@ class Target:
     @property
     def host_header(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        standard = {"https": 443, "http": 80}[self.scheme]
-        return host if self.port == standard else f"{host}:{self.port}"
+        return host if self.port == _STANDARD[self.scheme] else f"{host}:{self.port}"
 
 
 def parse(url: str, *, private: bool = False) -> Target:
@@ -53,21 +53,21 @@ def parse(url: str, *, private: bool = False) -> Target:
 
     Raises ForbiddenAddress for another scheme, a user name inside, blanks, or no host.
     """
-    if any(character <= " " or character == "\\" or character == "\x7f" for character in url):
+    if not url.isascii() or any(sign <= " " or sign in "\\\x7f" for sign in url):
         raise ForbiddenAddress("characters")
     try:
-        parts = parse_url(url)
-    except LocationParseError as error:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
         raise ForbiddenAddress("unreadable") from error
     if parts.scheme != "https" and not (private and parts.scheme == "http"):
         raise ForbiddenAddress("scheme")
-    if parts.auth is not None:
+    if "@" in parts.netloc:
         raise ForbiddenAddress("credentials")
-    if not parts.host or not parts.host.isascii():
+    if not parts.hostname or "%" in parts.hostname or port == 0:
         raise ForbiddenAddress("host")
-    host = parts.host.removeprefix("[").removesuffix("]")
-    standard = 443 if parts.scheme == "https" else 80
-    return Target(parts.scheme, host, parts.port or standard, parts.request_uri)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Target(parts.scheme, parts.hostname, port or _STANDARD[parts.scheme], path)
 
 
 def is_public(text: str) -> bool:

@@ -42,7 +42,8 @@ def deliver(row: Outbox) -> None:
     with composing.in_words(row, reached.language) as values:
         subject = texts.one_line(texts.path(name, "subject"), values)
         body = texts.plain(texts.path(name, "body"), values)
-    backend = _open.get() or get_connection()
+    held = _open.get()
+    backend = held or get_connection()
     message = EmailMessage(
         subject=subject,
         body=body,
@@ -51,6 +52,9 @@ def deliver(row: Outbox) -> None:
         connection=backend,
     )
     try:
+        if held is not None:
+            # Left to itself send() opens and closes one connection a mail.
+            held.open()
         message.send()
     except Exception as error:
         _drop(backend)

@@ -7,10 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.client import HTTPException
-
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
+from http.client import HTTPConnection, HTTPException
 
 from aftersales.messaging.addresses import Target
 
@@ -45,49 +42,48 @@ def post(
 
     ``seconds`` is for all of it; a receiver that drips its answer is cut off. Raises NoAnswer.
     """
-    connection = _connection(target, address, seconds, trust)
+    connection = _Pinned(target, address, seconds, trust)
     done, late = threading.Event(), threading.Event()
     threading.Thread(
         target=_watch, args=[connection, seconds, done, late], name="webhook-watch", daemon=True
     ).start()
     try:
         connection.request(
-            "POST",
-            target.path,
-            body=body,
-            headers={"Host": target.host_header, **headers},
-            preload_content=False,
+            "POST", target.path, body=body, headers={"Host": target.host_header, **headers}
         )
         response = connection.getresponse()
+        if late.is_set():
+            raise TimeoutError
         answer = Answer(
             status=response.status,
-            retry_after=response.headers.get("Retry-After", ""),
+            retry_after=response.getheader("Retry-After", ""),
             received_at=datetime.now(UTC),
         )
         # A status is an answer, whatever becomes of the body.
-        with suppress(HTTPError, HTTPException, OSError):
-            response.read(READ_BYTES, decode_content=False)
+        with suppress(HTTPException, OSError):
+            response.read(READ_BYTES)
         return answer
-    except (HTTPError, HTTPException, OSError, ValueError) as error:
+    except (HTTPException, OSError, ValueError) as error:
         raise NoAnswer("Timeout" if late.is_set() else type(error).__name__) from None
     finally:
         done.set()
         connection.close()
 
 
-def _connection(
-    target: Target, address: str, seconds: float, trust: ssl.SSLContext | None
-) -> HTTPConnection:
-    if target.scheme == "http":
-        return HTTPConnection(address, target.port, timeout=seconds)
-    return HTTPSConnection(
-        address,
-        target.port,
-        timeout=seconds,
-        server_hostname=target.host,
-        assert_hostname=target.host,
-        ssl_context=trust or ssl.create_default_context(),
-    )
+class _Pinned(HTTPConnection):
+    """Connects to the address it was given, and proves the target's name by TLS."""
+
+    def __init__(
+        self, target: Target, address: str, seconds: float, trust: ssl.SSLContext | None
+    ) -> None:
+        super().__init__(target.host, target.port, timeout=seconds)
+        self._peer = (address, target.port)
+        self._tls = (trust or ssl.create_default_context()) if target.scheme == "https" else None
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection(self._peer, self.timeout)
+        if self._tls is not None:
+            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host)
 
 
 def _watch(
