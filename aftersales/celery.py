@@ -47,6 +47,7 @@ app.steps["worker"].add(DjangoStructLogInitStep)
 def log_as_the_web_does(**kwargs: object) -> None:
     """Worker and beat write the same JSON lines; with this receiver Celery leaves logging alone."""
     logging.config.dictConfig(settings.LOGGING)
+    logging.captureWarnings(True)
 
 
 SCHEDULE: dict[str, tuple[str, float, str]] = {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from aftersales.celery import SCHEDULE
 from aftersales.local import environment, messages, processes, servers
 from aftersales.local.processes import Command, LocalError, Lock, Run, say
 
@@ -59,7 +61,7 @@ def application(name: str, arguments: list[str | Path], values: Mapping[str, str
 
 def portal(number: int, values: Mapping[str, str], folder: Path) -> list[Command]:
     """Web, workers and beat, as docker-compose.yml starts them too."""
-    celery = ("-m", "celery", "-A", "aftersales")
+    celery = ("-m", "celery", "--quiet", "-A", "aftersales")
     quiet = ("--without-gossip", "--without-mingle", "--pool", "threads")
     lanes = {"sla": ("sla", "2"), "mail": ("mail", "4"), "default": ("default", "2")}
     web = python(
@@ -95,14 +97,21 @@ def step(run: Run, name: str, arguments: list[str | Path], values: Mapping[str, 
 
 
 def wait_until_ready(run: Run, address: str) -> None:
-    """Until the readiness check answers yes; raises LocalError with its last answer after a while."""
+    """Until the readiness check says yes and every worker has done a task of beat's.
+
+    Raises LocalError with the last answer after a while, or as soon as a process has ended.
+    """
     began = spoke = time.monotonic()
+    started = time.time()
     answer = "no answer"
     while time.monotonic() - began < READY_WITHIN_SECONDS:
         run.require_alive()
         try:
-            with urllib.request.urlopen(f"{address}/health/ready", timeout=5):  # noqa: S310 - our own server
+            answer = read(f"{address}/health/ready")
+            idle = tasks_without_success_since(started, read(f"{address}/metrics"))
+            if not idle:
                 return
+            answer = "these tasks have not run yet: " + ", ".join(sorted(idle))
         except urllib.error.HTTPError as error:
             answer = error.read().decode(errors="replace")
         except OSError as error:
@@ -112,6 +121,19 @@ def wait_until_ready(run: Run, address: str) -> None:
             say(f"  waiting for the portal, {spoke - began:.0f} s")
         time.sleep(0.2)
     raise LocalError(f"The portal did not become ready. Its last answer: {answer}\nLogs: {run.logs}")
+
+
+def read(address: str) -> str:
+    with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - our own server
+        text: str = answer.read().decode()
+        return text
+
+
+def tasks_without_success_since(moment: float, figures: str) -> set[str]:
+    """The tasks that run every few seconds but have no success since the moment, by /metrics."""
+    line = re.compile(r'aftersales_task_last_success_timestamp_seconds\{task="([^"]+)"\} (\S+)')
+    done = {task for task, success in line.findall(figures) if float(success) >= moment}
+    return {task for task, seconds, _ in SCHEDULE.values() if seconds <= 5} - done
 
 
 def introduce(address: str) -> None:
