@@ -298,6 +298,13 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "TicketKind": "tickets.states.Kind",
+        "ReportedKind": "tickets.states.REPORTED_KINDS",
+        "MessageKind": "tickets.models.event.Message.Kind",
+        "TicketStatus": "tickets.states.Status",
+        "Level": "tickets.states.Level",
+    },
     "OAS_VERSION": "3.1.0",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],

@@ -42,6 +42,7 @@ class Kind(TextChoices):
 
 
 INTERNAL_KINDS = (Kind.INCIDENT, Kind.IMPROVEMENT)
+REPORTED_KINDS = [choice for choice in Kind.choices if choice[0] not in INTERNAL_KINDS]
 PREFIXES = {
     Kind.FAULT: "GZ",
     Kind.COMPLAINT: "TS",

@@ -36,7 +36,7 @@ _MOBILE_SHAPES = (
     rf"1{_S}[3-9](?:{_S}\d){{9}}",
 )
 _MOBILE = re.compile(
-    rf"(?<!\d)(?:(?:\+|00)?86{_Z})?\(?(?:{'|'.join(_MOBILE_SHAPES)}){_EXTENSION}(?!\d)",
+    rf"(?<!\d)\(?(?:(?:\+|00)?86{_Z})?\(?(?:{'|'.join(_MOBILE_SHAPES)}){_EXTENSION}(?!\d)",
     re.IGNORECASE,
 )
 _AREA = r"(?!400|800)(?:10|2\d|[3-9]\d\d)"
@@ -122,6 +122,11 @@ def mask_personal_data(text: str) -> tuple[str, bool]:
     return "".join(parts) + text[end:], end > 0
 
 
+def masked(text: str) -> str:
+    """The text to store where no original is kept: remarks of staff."""
+    return mask_personal_data(text)[0]
+
+
 def _same_length(text: str) -> str:
     """Full-width letters and foreign digits as ASCII, one character for one."""
     return "".join(map(_plain_character, text))
@@ -146,8 +151,8 @@ def _spans(plain: str) -> list[Span]:
         _mails,
         _id_numbers,
         _cards,
-        _foreign_numbers,
         _phones,
+        _foreign_numbers,
     )
     chosen: list[Span] = []
     taken = bytearray(len(plain))
@@ -215,13 +220,14 @@ def _phones(plain: str) -> Iterator[Span]:
     for pattern in (_MOBILE, _LAND_LINE):
         for match in pattern.finditer(plain):
             if not _is_code(plain, match.start()):
-                yield match.start(), match.end(), masks.mask_phone(match[0])
+                bracketed = match[0].startswith("(") and ")" not in match[0]
+                yield match.start() + bracketed, match.end(), masks.mask_phone(match[0])
     for match in _NAMED.finditer(plain):
         yield match.start("number"), match.end("number"), masks.mask_phone(match["number"])
 
 
 def _is_code(plain: str, start: int) -> bool:
     """Whether the digits at ``start`` continue a code with letters, such as a serial number."""
-    left = re.search(r"[A-Za-z0-9_-]*$", plain[max(0, start - 40) : start])
+    left = re.search(r"[A-Za-z0-9_-]*\Z", plain[max(0, start - 40) : start])
     run = left[0].rstrip("-_") if left else ""
     return re.search(r"[A-Za-z]", run) is not None and not run.lower().endswith(_ANNOUNCING)

@@ -37,9 +37,7 @@ class ProductInput(StrictSerializer):
 
 
 class TicketInput(StrictSerializer):
-    kind = serializers.ChoiceField(
-        [choice for choice in states.Kind.choices if choice[0] not in states.INTERNAL_KINDS]
-    )
+    kind = serializers.ChoiceField(states.REPORTED_KINDS)
     channel = serializers.ChoiceField(states.Channel.choices)
     subject = text(200)
     description = text()

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from tickets import permissions, sla, states
-from tickets.models import Clock, Event, Explanation, Message, Ticket
+from tickets.models import Clock, Event, Explanation, Hold, Message, Ticket
 
 
 def ticket_url(ticket: Ticket) -> str:
@@ -174,8 +174,8 @@ class TicketOutput(TicketRow):
 class ExplanationOutput(serializers.ModelSerializer[Explanation]):
     clock = serializers.CharField(source="clock.kind")
     due_at = serializers.DateTimeField(source="clock.due_at", help_text="The missed deadline.")
-    author = serializers.CharField(source="author.staff_number", default=None)
-    signer = serializers.CharField(source="signer.staff_number", default=None)
+    author = serializers.CharField(source="author.staff_number", allow_null=True)
+    signer = serializers.CharField(source="signer.staff_number", allow_null=True)
 
     class Meta:
         model = Explanation
@@ -196,12 +196,20 @@ class ExplanationOutput(serializers.ModelSerializer[Explanation]):
         ]
 
 
-class StaffTicketOutput(TicketOutput):
-    """The whole case as staff see it: with explanations, team and what keeps it open."""
+class HoldOutput(serializers.ModelSerializer[Hold]):
+    """What keeps the case from being closed, cancelled or merged."""
 
-    team = serializers.CharField(source="team.code")
-    explanations = ExplanationOutput(many=True)
-    holds = serializers.SlugRelatedField(slug_field="key", many=True, read_only=True)
+    class Meta:
+        model = Hold
+        fields = ["key", "label_zh", "label_en"]
+
+
+class StaffTicketOutput(TicketOutput):
+    """The whole case. Team, explanations and what keeps it open are told to staff alone."""
+
+    team = serializers.CharField(source="team.code", required=False)
+    explanations = ExplanationOutput(many=True, required=False)
+    holds = HoldOutput(many=True, required=False)
 
     class Meta(TicketOutput.Meta):
         fields = [*TicketOutput.Meta.fields, "team", "explanations", "holds"]

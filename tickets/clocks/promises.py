@@ -92,7 +92,7 @@ class Case:
                 clock=clock,
                 stage=stage,
                 due_at=clock.due_at if clock else None,
-                reason=freetext.mask_personal_data(reason)[0] if reason else "",
+                reason=freetext.masked(reason),
                 before=before or {},
                 after=after or {},
                 params=params,

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from aftersales.accounts.actors import Actor
 from aftersales.common import errors
+from aftersales.customers.freetext import masked
 from tickets import clocks, permissions
 from tickets.clocks import Case
 from tickets.models import Explanation
@@ -54,7 +55,7 @@ def submit_explanation(
             raise errors.NotAllowed()
         _check_state(explanation, Explanation.State.DUE, Explanation.State.RETURNED)
         explanation.state = Explanation.State.SUBMITTED
-        explanation.cause, explanation.remedy = cause, remedy
+        explanation.cause, explanation.remedy = masked(cause), masked(remedy)
         explanation.new_promise_at = new_promise_at
         explanation.author, explanation.submitted_at = by.user, case.now
         explanation.save(
@@ -83,7 +84,7 @@ def return_explanation(ticket_id: int, number: int, *, reason: str, by: Actor) -
     with _explanation(ticket_id, number, by=by) as (case, explanation):
         _check_signer(by, explanation)
         explanation.state = Explanation.State.RETURNED
-        explanation.return_reason = reason
+        explanation.return_reason = masked(reason)
         explanation.attempt += 1
         explanation.save(update_fields=["state", "return_reason", "attempt"])
         case.meet(SIGNATURE, str(number))

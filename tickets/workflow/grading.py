@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from aftersales.accounts.actors import Actor
 from aftersales.common import errors
+from aftersales.customers.freetext import masked
 from tickets import clocks, states
 from tickets.clocks.policies import Policy
 from tickets.models import GradingForm, GradingRule, Ticket
@@ -83,7 +84,7 @@ def grade_ticket(
             number=ticket.grading_forms.count() + 1,
             from_level=ticket.level,
             to_level=level,
-            reason=reason,
+            reason=masked(reason),
             decided_by=by.user,
             decided_at=case.now,
         )
@@ -125,7 +126,7 @@ def return_filing(
     with step(ticket_id, "return_filing", by=by, version=version) as case:
         form = _form_to_file(case.ticket)
         form.returned_by, form.returned_at = by.user, case.now
-        form.return_reason = reason
+        form.return_reason = masked(reason)
         form.save(update_fields=["returned_by", "returned_at", "return_reason"])
         case.change(grading=states.Grading.PROPOSED)
         case.record("ticket.filing_returned", by=by, form=form.number, reason=reason)
