@@ -148,7 +148,8 @@ def redis_keys() -> Iterator[tuple[str, str]]:
     try:
         for key in client.scan_iter(count=1000):
             # Not DUMP, which compresses.
-            read = READERS.get(str(client.type(key), "ascii"))
+            kind: Any = client.type(key)
+            read = READERS.get(kind.decode())
             value = repr(read(client, key)) if read else ""
             yield f"redis {key!r}", f"{key!r} {value}"
     finally:

@@ -324,7 +324,7 @@ class BlindIndexField(models.BinaryField):  # type: ignore[type-arg]
 class CodeField(models.CharField):  # type: ignore[type-arg]
     """A model or serial as printed, in half-width letters and without spaces at the ends.
 
-    Stored in that one form through every door (save, update, bulk_create), and so looked up exactly;
+    Stored in that one form through every door (save, update, bulk_create), and looked up in it;
     for ``iexact`` pass ``normal.halfwidth`` of what is looked for.
     """
 

@@ -78,7 +78,11 @@ def find_contacts(
 
 def find_product(model: str) -> Product | None:
     """The catalogue's product of this model, whatever its case and width."""
-    return Product.objects.filter(model__iexact=normal.halfwidth(model)).select_related("category").first()
+    return (
+        Product.objects.filter(model__iexact=normal.halfwidth(model))
+        .select_related("category")
+        .first()
+    )
 
 
 def find_unit(serial: str, product: Product | None = None) -> Unit | None:

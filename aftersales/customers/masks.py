@@ -16,8 +16,8 @@ def mask_phone(phone: str) -> str:
     home = key.startswith("+86")
     if home:
         key = key[3:] if re.match(r"\+86(?:1\d{10}|[48]00\d{7})$", key) else "0" + key[3:]
-    if key.startswith("+"):
-        return key[:-8] + HIDDEN + key[-4:] if len(key) > 10 else HIDDEN + key[-2:]
+    if key.startswith("+") and len(key) > 10:
+        return key[:-8] + HIDDEN + key[-4:]
     if home and len(key) >= 10:
         return key[:3] + HIDDEN + key[-4:]
     return HIDDEN + key[-2:] if len(key) > 5 else HIDDEN

@@ -10,8 +10,16 @@ import unicodedata
 import phonenumbers
 
 REGION = "CN"
+SHORTEST_OWN = 1_000_000
+SHARED = {
+    phonenumbers.PhoneNumberType.TOLL_FREE,
+    phonenumbers.PhoneNumberType.SHARED_COST,
+    phonenumbers.PhoneNumberType.PREMIUM_RATE,
+    phonenumbers.PhoneNumberType.UAN,
+}
 # Also the virtual numbers that platforms hand out: 13800138000-1234, 13800138000转1234.
 _EXTENDED = re.compile(r"^(.*\d{4})(?:-|,|;|#|转|分机|(?:;?ext[.=]?)|x)(\d{1,6})$", re.IGNORECASE)
+_MOBILE = re.compile(r"^(?:(?:\+|00)?86)?(1[3-9][0-9]{9})$")
 _SPACES = re.compile(r"\s+")
 
 
@@ -22,29 +30,22 @@ def halfwidth(text: str) -> str:
 
 def compact(text: str) -> str:
     """``halfwidth``, and no spaces inside either."""
-    return _SPACES.sub("", halfwidth(text))
+    return unicodedata.normalize("NFKC", _SPACES.sub("", halfwidth(text)))
 
 
 def phone_key(text: str) -> str:
     """E.164 with China as the home country, ``;ext=`` behind it where there is an extension."""
     plain = compact(text)
-    number, extension = _parse(plain)
+    number, extension = _parsed(plain)
     if number is None:
-        return plain.upper()
+        return compact(plain.upper())
     key: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     return f"{key};ext={extension}" if extension else key
 
 
 def is_possible_phone(text: str) -> bool:
     """Could be dialled: mobile, land line, 400 number, short service number or a foreign one."""
-    number, _ = _parse(compact(text))
-    return (
-        number is not None
-        and (number.national_number or 0) > 99
-        and (
-            phonenumbers.is_possible_number(number) or phonenumbers.is_possible_short_number(number)
-        )
-    )
+    return _parsed(compact(text))[0] is not None
 
 
 def is_own_phone(text: str) -> bool:
@@ -53,28 +54,22 @@ def is_own_phone(text: str) -> bool:
     A firm's hotline does not, and neither does a platform's virtual number (a mobile with an
     extension), which is handed to somebody else a few weeks later.
     """
-    number, extension = _parse(compact(text))
-    if number is None or not phonenumbers.is_possible_number(number):
+    number, extension = _parsed(compact(text))
+    if number is None or (number.national_number or 0) < SHORTEST_OWN:
         return False
     kind = phonenumbers.number_type(number)
-    shared = kind in (
-        phonenumbers.PhoneNumberType.TOLL_FREE,
-        phonenumbers.PhoneNumberType.SHARED_COST,
-        phonenumbers.PhoneNumberType.PREMIUM_RATE,
-        phonenumbers.PhoneNumberType.UAN,
-    )
     virtual = kind == phonenumbers.PhoneNumberType.MOBILE and extension != ""
-    return not shared and not virtual and (number.national_number or 0) > 999_999
+    return kind not in SHARED and not virtual
 
 
 def email_key(text: str) -> str:
     """Lower case without spaces. The part before @ too: no provider in use tells case apart."""
-    return compact(text).lower()
+    return compact(compact(text).lower())
 
 
 def order_key(text: str) -> str:
     """An order number in upper case without spaces."""
-    return compact(text).upper()
+    return compact(compact(text).upper())
 
 
 def same_text(one: str, other: str) -> bool:
@@ -82,14 +77,27 @@ def same_text(one: str, other: str) -> bool:
     return compact(one).casefold() == compact(other).casefold()
 
 
-def _parse(plain: str) -> tuple[phonenumbers.PhoneNumber | None, str]:
-    """The number and its extension, which is split off only where a whole number stands before."""
+def _parsed(plain: str) -> tuple[phonenumbers.PhoneNumber | None, str]:
+    """The number, if it can be dialled, and its extension, split off only behind a whole number."""
     extended = _EXTENDED.match(plain)
+    mobile = _mobile(plain)
     try:
-        if extended:
-            number = phonenumbers.parse(extended[1], REGION)
+        if extended and mobile is None:
+            number = phonenumbers.parse(_mobile(extended[1]) or extended[1], REGION)
             if phonenumbers.is_valid_number(number):
                 return number, extended[2]
-        return phonenumbers.parse(plain, REGION), ""
+        number = phonenumbers.parse(mobile or plain, REGION)
     except phonenumbers.NumberParseException:
         return None, ""
+    possible = phonenumbers.is_possible_number(number) or phonenumbers.is_possible_short_number(
+        number
+    )
+    zeros = number.country_code == 86 and number.italian_leading_zero
+    dialled = possible and not zeros and (number.national_number or 0) > 99
+    return (number, "") if dialled else (None, "")
+
+
+def _mobile(plain: str) -> str | None:
+    """In full, if it is one: by itself the library takes some for a carrier's prefix and more."""
+    found = _MOBILE.match(re.sub(r"[-.()]", "", plain))
+    return f"+86{found[1]}" if found else None
