@@ -15,7 +15,7 @@ from aftersales.common import dbtime, errors
 from tickets import sla
 from tickets.clocks import policies, rows
 from tickets.clocks.promises import Case
-from tickets.models import Clock, Explanation, Pause, Ticket
+from tickets.models import CalendarVersion, Clock, Explanation, Pause, Ticket
 
 # Filled by TicketsConfig.ready: what the workflow does with a case whose longest wait is over.
 wait_lapsed: list[Callable[[Case, Pause], None]] = []
@@ -53,12 +53,13 @@ def load(tickets: Sequence[Ticket], now: datetime) -> list[Case]:
     for pause in Pause.objects.filter(ticket__in=ids).order_by("started_at", "pk"):
         pauses[pause.ticket_id].append(pause)
     cases = []
+    shared: dict[int, CalendarVersion] = {}
     for ticket in tickets:
         targets = policies.policy(ticket.policy_id).targets_by_id
         for clock in clocks[ticket.pk]:
             clock.ticket = ticket
             clock.target = targets[clock.target_id]
-        cases.append(Case(ticket, now, clocks[ticket.pk], pauses[ticket.pk]))
+        cases.append(Case(ticket, now, clocks[ticket.pk], pauses[ticket.pk], shared))
     return cases
 
 

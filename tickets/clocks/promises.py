@@ -25,6 +25,7 @@ class Case:
         now: datetime,
         clocks: Sequence[Clock] = (),
         pauses: Sequence[Pause] = (),
+        calendar_versions: dict[int, CalendarVersion] | None = None,
     ) -> None:
         self.ticket = ticket
         self.now = now
@@ -35,7 +36,8 @@ class Case:
         self.changed_clocks: dict[int, Clock] = {}
         self.new_explanations: list[Explanation] = []
         self.changed_fields: set[str] = set()
-        self._calendar_versions: dict[int, CalendarVersion] = {}
+        # by calendar; cases that are settled together read each one once
+        self._calendar_versions = {} if calendar_versions is None else calendar_versions
 
     @property
     def policy(self) -> policies.Policy:
