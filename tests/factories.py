@@ -3,9 +3,11 @@
 import itertools
 from typing import Any
 
+from django.contrib.auth.hashers import make_password
+
 from aftersales.accounts import actors
 from aftersales.accounts.actors import Actor
-from aftersales.accounts.models import ApiClient, ClientKind, Role, Scope, Shop, Team, User
+from aftersales.accounts.models import ApiClient, ApiKey, ClientKind, Role, Scope, Shop, Team, User
 from aftersales.customers.models import (
     Contact,
     Customer,
@@ -18,6 +20,8 @@ from tickets import workflow
 from tickets.models import Ticket
 
 _count = itertools.count(1)
+
+PASSWORD = "Correct-Horse-42"
 
 # --- accounts ---------------------------------------------------------------------------------
 
@@ -41,6 +45,7 @@ def make_user(*roles: str, **changes: Any) -> User:
         "staff_number": f"S{number:04d}",
         "display_name": f"员工{number}",
         "roles": list(roles) or [Role.AGENT],
+        "password": make_password(PASSWORD),
     }
     if "team" not in changes:
         values["team"] = intake_team()
@@ -60,6 +65,17 @@ def make_shop_client(shop: Shop | None = None, **changes: Any) -> ApiClient:
         "scopes": [Scope.TICKETS_READ, Scope.TICKETS_WRITE],
     }
     return ApiClient.objects.create(**values | changes)
+
+
+def make_staff_client(user: User | None = None, **changes: Any) -> ApiClient:
+    values = {"kind": ClientKind.STAFF, "name": "Staff client", "user": user or make_user()}
+    return ApiClient.objects.create(**values | changes)
+
+
+def make_key(client: ApiClient, **changes: Any) -> str:
+    """A live key's clear text, as it goes behind ``Authorization: Bearer``."""
+    _key, secret = ApiKey.objects.create_key(**{"client": client, "name": "Key"} | changes)
+    return secret
 
 
 def staff_actor(*roles: str, **changes: Any) -> Actor:

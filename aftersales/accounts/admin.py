@@ -7,6 +7,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -32,10 +33,10 @@ from aftersales.common import errors
 
 # One door for signing in, with its limits and the second factor.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-admin.site.site_header = admin.site.site_title = _("Administration")  # type: ignore[assignment]
+admin.site.site_header = admin.site.site_title = _("Administration")
 
-# Libraries' own pages would go around workflow, or show a second factor's secret.
-for model in (EmailAddress, Authenticator, APIKey):
+# Libraries' own pages would go around workflow, show a second factor's secret, or do nothing.
+for model in (EmailAddress, Authenticator, APIKey, Group):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
 

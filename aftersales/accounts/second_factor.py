@@ -12,7 +12,7 @@ def is_required(user: User) -> bool:
 
 
 def is_set_up(user: User) -> bool:
-    return Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists()
+    return bool(Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists())
 
 
 def is_missing(user: User) -> bool:

@@ -124,8 +124,8 @@ class RecoveryCodesNewView(TellsWhatIsWrong, recovery.GenerateRecoveryCodesView)
     pass
 
 
-@require_safe
 @login_required
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
     user = cast(User, request.user)
     context = {
