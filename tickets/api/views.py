@@ -39,7 +39,7 @@ def transition(
             ticket_id = view.ticket_id()
             kwargs.pop("public_id")
             handler(view, ticket_id, body, version=versions.expected_version(request), **kwargs)
-            return view.case(ticket_id)
+            return view.case(Ticket.objects.filter(pk=ticket_id))
 
         call.__name__, call.__doc__ = handler.__name__, handler.__doc__
         route = action(detail=True, methods=["post"], url_path=url_path)(idempotent()(call))
@@ -87,10 +87,10 @@ class TicketViewSet(GenericViewSet[Ticket]):
             raise errors.NotVisible()
         return int(ticket_id)
 
-    def case(self, ticket_id: int) -> Response:
-        """The case as the caller may see it, with its version as ETag."""
+    def case(self, cases: TicketQuerySet) -> Response:
+        """The one case as the caller may see it, with its version as ETag."""
         is_staff = self.actor.kind == ActorKind.STAFF
-        cases = Ticket.objects.select_related("owner", "team", "contact__customer").prefetch_related(
+        cases = cases.select_related("owner", "team", "contact__customer").prefetch_related(
             Prefetch("clocks", Clock.objects.select_related("target").order_by("pk"))
         )
         if is_staff:
@@ -98,7 +98,9 @@ class TicketViewSet(GenericViewSet[Ticket]):
             cases = cases.prefetch_related(
                 Prefetch("explanations", explanations.order_by("number")), "holds"
             )
-        ticket = cases.get(pk=ticket_id)
+        ticket = cases.first()
+        if ticket is None:
+            raise errors.NotVisible()
         output = outputs.StaffTicketOutput if is_staff else outputs.TicketOutput
         data = output(ticket, context={"now": dbtime.database_now(), "actor": self.actor}).data
         return Response(data, headers={"ETag": versions.etag(ticket.version)})
@@ -126,7 +128,7 @@ class TicketViewSet(GenericViewSet[Ticket]):
     @extend_schema(responses={200: outputs.StaffTicketOutput})
     def retrieve(self, request: Request, public_id: UUID) -> Response:
         """One case. A shop sees it without what is inside the firm."""
-        return self.case(self.ticket_id())
+        return self.case(self.get_queryset().filter(public_id=public_id))
 
     @extend_schema(responses={200: outputs.MessageOutput(many=True)})
     @action(detail=True, methods=["get"])
@@ -162,7 +164,7 @@ class TicketViewSet(GenericViewSet[Ticket]):
             if known := conflict.extra.pop("known", None):
                 conflict.extra["url"] = outputs.ticket_url(known)
             raise
-        now = dbtime.database_now()
+        now = intake.ticket.received_at
         data = outputs.IntakeOutput(
             intake, context={"now": now, "follow_up_url": follow_up_url(intake.ticket, now)}
         ).data
