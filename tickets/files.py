@@ -11,6 +11,7 @@ stays. WebM is kept as it came (recorders write no place into it).
 """
 
 import hashlib
+import re
 import threading
 import unicodedata
 from collections.abc import Iterator
@@ -28,15 +29,18 @@ from aftersales.customers import freetext
 
 MAX_SIZE = 10 * 2**20
 MAX_PIXELS = 40_000_000
+# A progressive JPEG has some ten scans. Each goes over every pixel and need not take 100 bytes, so
+# 10 MB of them would keep a processor busy for an hour.
+MAX_SCANS = 100
 NAME_LENGTH = 100
-# Decoding 40 megapixels takes some 400 MB for a second or two; this many at once in one process.
-DECODERS = 2
+# 40 megapixels take up to 650 MB and 3 s (WebP; measured); so many at once in one process.
+DECODERS = 1
 PATIENCE = 5.0
 
 # What Pillow may try, and nothing else of its fifty formats. MPO is the JPEG with a second,
 # smaller picture behind it that many phones write.
 PICTURES = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
-# The endings that fit a type; the first is added where a name has another.
+# The endings that fit a type; the first one takes the place of one that does not.
 ENDINGS = {
     "image/jpeg": (".jpg", ".jpeg"),
     "image/png": (".png",),
@@ -46,6 +50,7 @@ ENDINGS = {
     "video/quicktime": (".mov", ".qt"),
     "video/webm": (".webm",),
 }
+KNOWN_ENDINGS = {ending for endings in ENDINGS.values() for ending in endings}
 HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1"}
 MP4_BRANDS = {b"isom", b"mp41", b"mp42", b"avc1", b"M4V ", b"MSNV", b"dash"} | {
     b"iso%d" % n for n in range(2, 10)
@@ -132,12 +137,11 @@ def clean_name(name: str, content_type: str) -> str:
     text = "".join(" " if _is_space(letter) else letter for letter in text if _is_visible(letter))
     text = text.replace("\\", "/").rpartition("/")[2]
     text, _found = freetext.mask_personal_data(" ".join(text.split()))
-    endings = ENDINGS[content_type]
     ending = PurePosixPath(text).suffix
-    if ending.lower() in endings:
+    if ending.lower() in KNOWN_ENDINGS:
         text = text.removesuffix(ending)
-    else:
-        ending = endings[0]
+    if ending.lower() not in ENDINGS[content_type]:
+        ending = ENDINGS[content_type][0]
     stem = text[: NAME_LENGTH - len(ending)].strip(" .")
     return (stem or "file") + ending
 
@@ -211,19 +215,39 @@ def _one_of_few_decoders() -> Iterator[None]:
 
 def _redraw(content: bytes) -> tuple[bytes, str]:
     """The picture as it is seen, encoded anew; of several pages the first."""
+    if content.startswith(b"\xff\xd8") and _scans(content) > MAX_SCANS:
+        raise _damaged()
     picture = _decode(content)
     content_type = PICTURES[picture.format or ""]
-    plain = _in_screen_colours(picture)
-    turn = TURNS.get(_orientation(picture))
+    turn = _turn(picture)
+    picture = _in_screen_colours(picture)
     if turn is not None:
-        plain = plain.transpose(turn)
-    plain.info = {}
+        picture = picture.transpose(turn)
+    picture.info = {}
     for quality in (88, 70):
         drawn = BytesIO()
-        plain.save(drawn, format=content_type.removeprefix("image/"), quality=quality)
+        # method: WebP's slower ones take twice the time for a tenth of the size
+        picture.save(drawn, content_type.removeprefix("image/"), quality=quality, method=0)
         if drawn.tell() <= MAX_SIZE:
             return drawn.getvalue(), content_type
     raise FileTooLarge()
+
+
+# A marker that ends the pixels before it: no stuffed zero, no restart, none without a length.
+MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
+SCAN, END_OF_PICTURE = 0xDA, 0xD9
+
+
+def _scans(content: bytes) -> int:
+    """How often a JPEG's pixels are gone over, as far as it matters."""
+    at, scans = 2, 0
+    while scans <= MAX_SCANS and (found := MARKER.search(content, at)):
+        kind, at = content[found.end() - 1], found.end()
+        if kind == END_OF_PICTURE:
+            break
+        scans += kind == SCAN
+        at += int.from_bytes(content[at : at + 2])
+    return scans
 
 
 def _decode(content: bytes) -> Image.Image:
@@ -245,9 +269,9 @@ def _decode(content: bytes) -> Image.Image:
     return picture
 
 
-def _orientation(picture: Image.Image) -> object:
+def _turn(picture: Image.Image) -> Image.Transpose | None:
     try:
-        return picture.getexif().get(ExifTags.Base.Orientation)
+        return TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # as in _decode; a broken note about the camera is no broken picture
         return None
 
@@ -261,7 +285,8 @@ def _in_screen_colours(picture: Image.Image) -> Image.Image:
         return picture.convert("L")
     if picture.mode not in {mode, "CMYK"}:
         picture = picture.convert(mode)
-    return _in_srgb(picture, mode) or picture.convert(mode)
+    picture = _in_srgb(picture, mode) or picture
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _in_srgb(picture: Image.Image, mode: str) -> Image.Image | None:
@@ -327,7 +352,8 @@ def _video_type(content: bytes) -> str:
         raise WrongFileType(
             "heic_not_accepted",
             _(
-                "HEIC pictures cannot be shown everywhere. Send it as JPEG (iPhone: Settings, Camera, Formats, Most Compatible)."
+                "HEIC pictures cannot be shown everywhere. Send it as JPEG"
+                " (iPhone: Settings, Camera, Formats, Most Compatible)."
             ),
         )
     if not major.startswith((b"M4A", b"avi", b"mif", b"msf")) and brands & MP4_BRANDS:
