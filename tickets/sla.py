@@ -53,17 +53,16 @@ class Phase(StrEnum):
     MERGED = "merged"
 
 
-DAY_RULES = {
-    Basis.WORKING_DAYS: ("same_time", "end_of_day"),
-    Basis.CIVIL_DAYS: ("none", "holiday", "closed"),
-}
+DAY_RULES = {Basis.WORKING_DAYS: worktime.DAY_RULES, Basis.CIVIL_DAYS: worktime.ROLLS}
+LONGEST = timedelta(days=3653)  # ten years; what is longer is a slip of the pen
 
 
 @dataclass(frozen=True)
 class Budget:
     """One promised length: ``amount`` in seconds for elapsed and working, in days for the others.
 
-    Raises ValueError for an unknown basis, an amount below 1, or a rule that the basis has not.
+    Raises ValueError for an unknown basis, less than 1 or more than ten years, or a rule that the
+    basis has not.
     """
 
     basis: Basis
@@ -73,6 +72,9 @@ class Budget:
     def __post_init__(self) -> None:
         if self.amount < 1:
             raise ValueError("A budget is at least 1.")
+        unit = timedelta(days=1) if self.basis in DAY_RULES else timedelta(seconds=1)
+        if self.amount > LONGEST / unit:
+            raise ValueError("A budget is ten years at the most.")
         if self.rule not in DAY_RULES.get(self.basis, ("",)):
             raise ValueError(f"{self.basis} has no rule {self.rule!r}.")
 

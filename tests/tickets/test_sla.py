@@ -145,6 +145,8 @@ def test_a_stage_that_says_no_moment_is_refused(text: str) -> None:
         (Basis.WORKING, 60, "end_of_day"),
         (Basis.WORKING_DAYS, 5, ""),
         (Basis.CIVIL_DAYS, 5, "same_time"),
+        (Basis.ELAPSED, 3654 * 24 * 3600, ""),
+        (Basis.WORKING_DAYS, 3654, "end_of_day"),
     ],
 )
 def test_a_budget_without_sense_is_refused(basis: Basis, amount: int, rule: str) -> None:
