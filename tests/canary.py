@@ -10,6 +10,7 @@ case, hex (how PostgreSQL shows bytea) and base64. The tickets' own story extend
 
 import base64
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ from django.db import connection
 
 _count = itertools.count(1)
 
+# Random bytes show four given base64 letters every now and then, eight never.
+SHORTEST = 8
 READERS: dict[str, Callable[[Any, bytes], Any]] = {
     "string": lambda client, key: client.get(key),
     "list": lambda client, key: client.lrange(key, 0, -1),
@@ -38,7 +41,7 @@ class Marks:
 
     @property
     def name(self) -> str:
-        return f"鹮鷟{self.number:03d}"
+        return f"鹮鷟鸘鹴{self.number:03d}"
 
     @property
     def phone(self) -> str:
@@ -117,7 +120,9 @@ def forms(value: str) -> Iterator[str]:
         yield repr(encoded)[2:-1]
         # At each of the three places in a base64 group, without the uncertain ends.
         for shift in range(3):
-            yield base64.b64encode(b"\0" * shift + encoded).decode()[4:-4]
+            inner = base64.b64encode(b"\0" * shift + encoded).decode()[4:-4]
+            if len(inner) >= SHORTEST:
+                yield inner
 
 
 def haystacks(logs: str, files: Iterable[Path]) -> Iterator[tuple[str, str]]:
@@ -139,7 +144,14 @@ def database() -> Iterator[tuple[str, str]]:
         tables = [row[0] for row in cursor.fetchall()]
         for table in tables:
             cursor.execute(f"SELECT row.*::text FROM {table} AS row")  # noqa: S608
-            yield table, "\n".join(row[0] for row in cursor.fetchall())
+            text = "\n".join(row[0] for row in cursor.fetchall())
+            yield table, text + "\n".join(_bytes_in(text))
+
+
+def _bytes_in(text: str) -> Iterator[str]:
+    """What the byte columns of a table hold, as far as it can be read."""
+    for match in re.finditer(r"\\x((?:[0-9a-f]{2})+)", text):
+        yield bytes.fromhex(match[1]).decode("utf-8", "replace")
 
 
 def redis_keys() -> Iterator[tuple[str, str]]:
