@@ -6,6 +6,7 @@ is why a reply one second late, or a pause set after the deadline, still leaves 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 
 from django.db import transaction
@@ -20,26 +21,34 @@ from tickets.models import CalendarVersion, Clock, Explanation, Pause, Ticket
 # Filled by TicketsConfig.ready: what the workflow does with a case whose longest wait is over.
 wait_lapsed: list[Callable[[Case, Pause], None]] = []
 
+_open_ids: ContextVar[tuple[int, ...]] = ContextVar("open_cases", default=())
+
 
 @contextmanager
 def open_case(ticket_id: int) -> Iterator[Case]:
     """Lock the ticket, settle it, and yield it; on leaving, write everything in one transaction.
 
     Raises errors.NotVisible for an unknown id. ``now`` is read after the lock is held, so that
-    whoever comes second sees a later time.
+    whoever comes second sees a later time. The locking query has no join: after a wait PostgreSQL
+    would match the new row with the old ones of the other tables. Two cases are opened inside each
+    other by ascending id, one never twice (RuntimeError): the inner one's writes would be lost.
     """
-    with transaction.atomic():
-        ticket = (
-            Ticket.objects.select_for_update(of=("self",), no_key=True)
-            .select_related("owner", "team")
-            .filter(pk=ticket_id)
-            .first()
+    held = _open_ids.get()
+    if held and ticket_id <= max(held):
+        raise RuntimeError(
+            f"Case {ticket_id} is to be opened before, or is in hand already: {held}"
         )
+    with transaction.atomic():
+        ticket = Ticket.objects.select_for_update(no_key=True).filter(pk=ticket_id).first()
         if ticket is None:
             raise errors.NotVisible()
         (case,) = load([ticket], dbtime.database_now())
         settle([case])
-        yield case
+        token = _open_ids.set((*held, ticket_id))
+        try:
+            yield case
+        finally:
+            _open_ids.reset(token)
         store([case])
 
 

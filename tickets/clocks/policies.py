@@ -12,9 +12,9 @@ _VALUES: dict[str, Callable[[Ticket], str]] = {
     "channel": lambda ticket: ticket.channel,
     "level": lambda ticket: ticket.level,
     "urgency": lambda ticket: ticket.urgency,
-    "category": lambda ticket: ticket.product.category.code
-    if ticket.product and ticket.product.category
-    else "",
+    "category": lambda ticket: (
+        ticket.product.category.code if ticket.product and ticket.product.category else ""
+    ),
     "product_tier": lambda ticket: ticket.product.tier if ticket.product else "",
     "customer_tier": lambda ticket: ticket.contact.customer.tier if ticket.contact else "",
 }
@@ -64,6 +64,4 @@ def policy(version_id: int) -> Policy:
 
 def in_force(now: datetime) -> Policy:
     """The policy that judges a case received now. Raises PolicyVersion.DoesNotExist if none is."""
-    return policy(
-        PolicyVersion.objects.values_list("pk", flat=True).get(in_force__contains=now)
-    )
+    return policy(PolicyVersion.objects.values_list("pk", flat=True).get(in_force__contains=now))

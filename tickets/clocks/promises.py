@@ -156,9 +156,7 @@ class Case:
 
     def ask_for_explanation(self, clock: Clock, number: int) -> None:
         """Open the overdue explanation of a breach; it is due from the true moment of the breach."""
-        self.new_explanations.append(
-            Explanation(ticket=self.ticket, clock=clock, number=number)
-        )
+        self.new_explanations.append(Explanation(ticket=self.ticket, clock=clock, number=number))
         self.promise(EXPLANATION, subject=str(number), started_at=clock.due_at)
 
     def withdraw_explanation(self, explanation: Explanation) -> None:

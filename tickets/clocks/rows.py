@@ -117,9 +117,7 @@ def write_clocks(clocks: Sequence[Clock]) -> None:
     """Update every column of these clocks that the engine may change, in one statement."""
     if not clocks:
         return
-    rows = [
-        {name: _plain(getattr(clock, name)) for name in _CLOCK_COLUMNS} for clock in clocks
-    ]
+    rows = [{name: _plain(getattr(clock, name)) for name in _CLOCK_COLUMNS} for clock in clocks]
     with connection.cursor() as cursor:
         cursor.execute(_WRITE_CLOCKS, [json.dumps(rows)])
 
