@@ -26,11 +26,15 @@ READY_WITHIN_SECONDS = 90
 
 
 def port() -> int:
-    """PORT, or 8000. Raises LocalError unless it is a free port of this machine."""
+    """PORT, or 8000. Raises LocalError unless it is a port's number."""
     text = os.environ.get("PORT") or str(DEFAULT_PORT)
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
         raise LocalError(f"PORT is {text!r}; it must be a number from 1 to 65535.")
-    number = int(text)
+    return int(text)
+
+
+def require_free(number: int) -> None:
+    """Raises LocalError, naming a way out, unless the port can be listened on."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -39,7 +43,6 @@ def port() -> int:
             raise LocalError(f"You may not open port {number}. Choose one from 1024: make demo PORT=8001") from error
         except OSError as error:
             raise LocalError(f"Port {number} is taken. Choose another: make demo PORT={number + 1}") from error
-    return number
 
 
 def run_folder() -> Path:
@@ -159,14 +162,23 @@ def raise_on_signals() -> None:
         signal.signal(number, end)
 
 
-def with_servers(work: Callable[[Run, dict[str, str]], None], addresses: Mapping[str, str]) -> None:
-    """Lock the folder, start the servers, write ``.local/env``, do the work, stop everything."""
+def with_servers(
+    work: Callable[[Run, dict[str, str]], None],
+    addresses: Mapping[str, str],
+    check: Callable[[], None] = lambda: None,
+) -> None:
+    """Lock the folder, check, start the servers, write ``.local/env``, work, stop everything.
+
+    The check runs after what a killed run left has ended: it may hold our port until then.
+    """
     raise_on_signals()
     folder = run_folder()
     lock = Lock(folder / "lock")
     lock.take()
     try:
         with servers.sockets_folder(folder) as sockets, Run(folder) as run:
+            check()
+            say("Starting the databases")
             try:
                 started = servers.start(run, LOCAL, sockets, durable=True)
                 values = environment.demo_values(LOCAL, {**addresses, **started})
@@ -199,8 +211,7 @@ def demo() -> None:
         say(f"Ready after {time.monotonic() - began:.0f} s.")
         keep_up(run)
 
-    say("Starting the databases")
-    with_servers(work, demo_addresses(address))
+    with_servers(work, demo_addresses(address), lambda: require_free(number))
 
 
 def demo_addresses(address: str) -> dict[str, str]:

@@ -240,6 +240,8 @@ class Run:
                 f"{child.command.name} ended ({_cause(child.process.returncode)}); it is started again. "
                 f"Its log: {self.log_of(child.command.name)}"
             )
+            # A killed PostgreSQL, say, refuses a successor until the last of its processes is gone.
+            time.sleep(2 ** (len(child.restarts) - 1) - 1)
             child.process = self._spawn(child.command)
             self._write_register()
 
