@@ -8,7 +8,7 @@ import base64
 import hashlib
 import hmac
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.urls import reverse
@@ -35,6 +35,22 @@ def create(purpose: str, subject: str, *, expires_at: datetime, now: datetime) -
     )
 
 
+def reuse(purpose: str, subject: str, *, lives: timedelta, now: datetime) -> Link:
+    """The subject's own link while a third of ``lives`` is left of it, else a new one.
+
+    So all messages about one case carry one address, and none that ends soon after.
+    """
+    live = Link.objects.filter(
+        purpose=purpose,
+        subject=subject,
+        revoked_at__isnull=True,
+        expires_at__gt=now + lives / 3,
+        key_id__in=list(settings.LINK_KEYS),
+    )
+    known = live.order_by("-expires_at", "-id").first()
+    return known or create(purpose, subject, expires_at=now + lives, now=now)
+
+
 def issue(purpose: str, subject: str, *, expires_at: datetime, now: datetime) -> str:
     """A new link's token."""
     return _token(create(purpose, subject, expires_at=expires_at, now=now))
@@ -47,7 +63,11 @@ def token_of(link_id: int) -> str:
 
 def url_of(link_id: int) -> str:
     """The whole address, for a message. Raises KeyError for a purpose that has no page."""
-    link = Link.objects.get(id=link_id)
+    return address(Link.objects.get(id=link_id))
+
+
+def address(link: Link) -> str:
+    """The same, of a link in hand."""
     return str(settings.BASE_URL) + reverse(topics.link_view(link.purpose), args=[_token(link)])
 
 

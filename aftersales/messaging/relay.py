@@ -148,11 +148,19 @@ def _expand_locked(expand: topics.Expand, rows: list[Outbox]) -> None:
         .order_by("id")
     )
     now = dbtime.database_now()
-    wanted = [(row, draft) for row in held for draft in expand(row.payload)]
+    wanted: list[tuple[Outbox, Draft]] = []
+    expanded = []
+    for row in held:
+        try:
+            wanted += [(row, draft) for draft in expand(row.payload)]
+        except topics.Postponed as later:
+            fail(row, later)
+        else:
+            expanded.append(row)
     wanted = limits.admit(wanted, now=now)
     Outbox.objects.bulk_create(_messages(wanted, now), ignore_conflicts=True)
     Notice.objects.bulk_create(_notices(wanted, now))
-    Outbox.objects.filter(id__in=[row.id for row in held]).update(
+    Outbox.objects.filter(id__in=[row.id for row in expanded]).update(
         sent_at=now, lease=None, last_error=""
     )
 

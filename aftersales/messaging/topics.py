@@ -106,7 +106,8 @@ def register(
     deliver: Deliver | None = None,
     session: Session = nullcontext,
 ) -> None:
-    """``expand`` turns a payload into drafts, in the transaction that inserts them: it only reads.
+    """``expand`` turns a payload into drafts, in the transaction that inserts them: it reads, and
+    writes at most what its drafts name (a link). It raises Postponed where all of them shall wait.
     ``deliver`` sends one row outside any transaction; ``session`` is open around a run of them.
 
     Raises ValueError unless exactly one of the two is given.

@@ -124,3 +124,28 @@ def test_it_keeps_old_links_working_while_their_key_is_there(settings: Settings)
 def test_it_refuses_a_link_that_ends_before_it_begins() -> None:
     with pytest.raises(ValueError, match="ends after"):
         links.issue("follow_up", "ticket:1", expires_at=NOW, now=NOW)
+
+
+def reused(now: Any = NOW) -> int:
+    return links.reuse("follow_up", "ticket:17", lives=90 * DAY, now=now).id
+
+
+def test_it_gives_the_same_link_while_a_third_of_its_life_is_left() -> None:
+    first = reused()
+    assert reused(NOW + 59 * DAY) == first
+    assert reused(NOW + 60 * DAY) != first
+
+
+def test_it_gives_a_new_link_where_the_old_one_opens_nothing(settings: Settings) -> None:
+    first = reused()
+    links.revoke(first, now=NOW)
+    second = reused()
+    assert second != first
+    settings.LINK_KEYS = {"fresh": b"x" * 32}
+    assert reused() not in (first, second)
+
+
+def test_it_never_gives_the_link_of_another_subject_or_purpose() -> None:
+    first = reused()
+    assert links.reuse("follow_up", "ticket:18", lives=90 * DAY, now=NOW).id != first
+    assert links.reuse("survey", "ticket:17", lives=90 * DAY, now=NOW).id != first

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from aftersales.accounts.models import Role
 from aftersales.common import dbtime
-from aftersales.messaging import outbox, relay
+from aftersales.messaging import outbox, relay, topics
 from aftersales.messaging.drafts import ContactRef, Draft, MailDraft, NoticeDraft, UserRef
 from aftersales.messaging.models import Notice, Outbox
 from tests.factories import make_user
@@ -176,3 +176,23 @@ def test_it_stops_when_its_time_is_up(register: Register) -> None:
     register("event", expand=two_mails)
     events(1)
     assert relay.relay_fan_out(seconds=0) == 0
+
+
+def test_it_lets_one_row_wait_without_a_try_and_expands_its_neighbours(register: Register) -> None:
+    later = NOW + timedelta(hours=9)
+
+    def expand(payload: Mapping[str, Any]) -> list[Draft]:
+        if payload["n"] == 1 and dbtime.database_now() < later:
+            raise topics.Postponed("QuietHours", until=later)
+        return two_mails(payload)
+
+    register("event", expand=expand)
+    with dbtime.at(NOW):
+        events(3)
+        relay.relay_fan_out()
+        assert Outbox.objects.filter(topic="mail").count() == 4
+        waiting = Outbox.objects.get(dedupe_key="event:1")
+        assert (waiting.available_at, waiting.attempts, waiting.sent_at) == (later, 0, None)
+    with dbtime.at(later):
+        assert relay.relay_fan_out() == 1
+    assert Outbox.objects.filter(topic="mail").count() == 6
