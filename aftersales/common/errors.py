@@ -112,3 +112,10 @@ class TooMany(DomainError):
     def __init__(self, *, retry_after: int, detail: Text | None = None) -> None:
         super().__init__(detail, retry_after=retry_after)
         self.retry_after = retry_after
+
+
+class StorageUnavailable(DomainError):
+    """Files cannot be written or read: the disk is full, or away."""
+
+    status, code = 503, "storage_unavailable"
+    detail = _("Files cannot be stored or read at the moment. Please repeat a little later.")
