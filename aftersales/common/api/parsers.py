@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from django.conf import settings
+from django.http import UnreadablePostError
 from django.utils.translation import gettext_lazy as _
 from rest_framework import parsers
 from rest_framework.exceptions import ParseError
@@ -46,6 +47,33 @@ class JSONParser(parsers.JSONParser):
         if found := list(_unstorable(parsed)):
             raise errors.Invalid(*found)
         return parsed
+
+
+class UploadParser(parsers.MultiPartParser):
+    """One file of at most ``max_size`` bytes, with its fields.
+
+    Django puts a larger file on the disk first and lets it be judged then; here the length that
+    the request declares (and is cut at) is judged before a byte is read.
+    """
+
+    max_size: int
+    FRAME = 64 * 1024  # boundaries, heads and short fields
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        declared = str((parser_context or {})["request"].META.get("CONTENT_LENGTH") or 0)
+        if not declared.isdecimal() or int(declared) > self.max_size + self.FRAME:
+            raise errors.TooLarge()
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except UnreadablePostError as error:  # the caller hung up
+            raise ParseError() from error
+        except OSError as error:
+            raise errors.StorageUnavailable(retry_after=60) from error
 
 
 def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
