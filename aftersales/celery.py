@@ -59,6 +59,7 @@ SCHEDULE: dict[str, tuple[str, float, str]] = {
     # Bounded, and hourly rather than daily: a beat that is restarted every night still gets to it.
     "hourly-clean-accounts": ("aftersales.accounts.tasks.clean_accounts", 3600.0, "default"),
     "hourly-clean-messages": ("aftersales.messaging.tasks.clean_messages", 3600.0, "default"),
+    "daily-remove-orphan-files": ("tickets.tasks.remove_orphan_files", 86400.0, "default"),
 }
 app.conf.beat_schedule = {
     name: {

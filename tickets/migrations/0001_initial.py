@@ -552,6 +552,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='attachment',
-            constraint=models.UniqueConstraint(fields=('ticket', 'sha256'), name='tickets_attachment_unique_content'),
+            constraint=models.UniqueConstraint(fields=('ticket', 'sha256', 'internal'), name='tickets_attachment_unique_content'),
         ),
     ]

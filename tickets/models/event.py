@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from aftersales.accounts.actors import Actor, ActorKind
 from aftersales.customers.fields import EncryptedTextField, SealedModel
 from tickets.models.clock import Clock
 from tickets.models.ticket import Ticket
@@ -111,6 +112,14 @@ def attachment_path(attachment: "Attachment", filename: str) -> str:
     return f"tickets/{attachment.ticket.public_id}/{attachment.public_id}"
 
 
+class AttachmentQuerySet(models.QuerySet["Attachment"]):
+    def visible_to(self, actor: Actor) -> "AttachmentQuerySet":
+        """Files of the cases that the actor may know of; internal ones for our own staff only."""
+        found = self.filter(ticket__in=Ticket.objects.visible_to(actor))
+        inside = actor.kind in (ActorKind.STAFF, ActorKind.SYSTEM)
+        return found if inside else found.filter(internal=False)
+
+
 class Attachment(models.Model):
     """A file that came with a case; pictures are stored re-encoded, without place or camera data.
 
@@ -131,11 +140,13 @@ class Attachment(models.Model):
     actor_kind = models.CharField(max_length=10)
     created_at = models.DateTimeField()
 
+    objects = AttachmentQuerySet.as_manager()
+
     class Meta:
         constraints = [
-            # the same file sent twice is one file
+            # the same file sent twice is one file; one sent to us is not the one we keep inside
             models.UniqueConstraint(
-                fields=["ticket", "sha256"], name="tickets_attachment_unique_content"
+                fields=["ticket", "sha256", "internal"], name="tickets_attachment_unique_content"
             )
         ]
 

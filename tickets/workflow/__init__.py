@@ -6,6 +6,7 @@ from tickets.workflow.explanations import (
     sign_explanation,
     submit_explanation,
 )
+from tickets.workflow.files import attach_file, remove_orphan_files
 from tickets.workflow.grading import file_grading, grade_ticket, return_filing
 from tickets.workflow.handling import (
     Words,
@@ -27,10 +28,12 @@ __all__ = [
     "Report",
     "Words",
     "assign_ticket",
+    "attach_file",
     "cancel_ticket",
     "close_ticket",
     "file_grading",
     "grade_ticket",
+    "remove_orphan_files",
     "reopen_ticket",
     "reply_to_customer",
     "resolve_ticket",

@@ -124,9 +124,7 @@ def write_as_customer(ticket_id: int, words: Words, *, by: Actor) -> Message:
         message, is_new = write_message(case, Message.Kind.CUSTOMER, words, by=by)
         if is_new:
             case.record("ticket.customer_wrote", by=by, message=str(message.public_id))
-            reason = case.policy.pause_reasons.get(case.ticket.waiting_reason)
-            if reason is not None and reason.ends_on_customer_message:
-                _end_wait(case, by=by, because="customer_wrote")
+            end_wait_for_customer(case, by=by, because="customer_wrote")
     return message
 
 
@@ -174,6 +172,13 @@ def end_lapsed_wait(case: Case, pause: Pause) -> None:
         case.record(
             "ticket.resumed", by=SYSTEM, at=pause.limit_at, because="lapsed", waited_for=pause.reason
         )
+
+
+def end_wait_for_customer(case: Case, *, by: Actor, because: str) -> None:
+    """The customer has answered; nothing happens where the case waits for something else."""
+    reason = case.policy.pause_reasons.get(case.ticket.waiting_reason)
+    if reason is not None and reason.ends_on_customer_message:
+        _end_wait(case, by=by, because=because)
 
 
 def _end_wait(case: Case, *, by: Actor, because: str) -> None:
