@@ -68,7 +68,8 @@ class Postgres:
 
     @property
     def data(self) -> Path:
-        return self.folder / "data"
+        # Resolved: the way over a link may lead through folders that PostgreSQL's user may not enter.
+        return self.folder.resolve() / "data"
 
     def binary(self, name: str) -> Path:
         if self._binaries is None:
@@ -124,7 +125,7 @@ class Postgres:
                     "Export its data with the version that wrote it, or delete the folder to start empty."
                 )
             return
-        partial = self.folder / "data.new"
+        partial = self.data.with_name("data.new")
         shutil.rmtree(partial, ignore_errors=True)
         # The provider "builtin" knows Chinese letters without ICU; with LC_CTYPE=C pg_trgm would not.
         result = self._call([
@@ -168,7 +169,7 @@ class Postgres:
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Command(
             name="postgres",
-            argv=[self.binary("postgres"), "-D", self.data.resolve(), *options],
+            argv=[self.binary("postgres"), "-D", self.data, *options],
             env=clean_environment(),
             cwd=Path("/"),
             stop_signal=signal.SIGINT,  # the fast shutdown: ends sessions, keeps everything committed
