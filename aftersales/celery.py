@@ -40,7 +40,7 @@ app.conf.update(
     task_queues=[Queue("sla"), Queue("mail"), Queue("default")],
 )
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.steps["worker"].add(DjangoStructLogInitStep)
+app.steps["worker"].update([DjangoStructLogInitStep, "tickets.ticker:Ticker"])
 
 
 @setup_logging.connect
@@ -52,6 +52,12 @@ def log_as_the_web_does(**kwargs: object) -> None:
 
 SCHEDULE: dict[str, tuple[str, float, str]] = {
     # when and what: (task, seconds, queue)
+    "every-second-scan-sla-clocks": ("tickets.tasks.scan_sla_clocks", 1.0, "sla"),
+    "every-minute-close-unanswered-cases": (
+        "tickets.tasks.close_unanswered_cases",
+        60.0,
+        "default",
+    ),
     "every-second-relay-fan-out": ("aftersales.messaging.tasks.relay_fan_out", 1.0, "default"),
     "every-second-relay-mail": ("aftersales.messaging.tasks.relay_mail", 1.0, "mail"),
     "every-second-relay-sms": ("aftersales.messaging.tasks.relay_sms", 1.0, "default"),

@@ -6,6 +6,7 @@ ARCHITECTURE.md and the generated tests are made from it.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
@@ -123,6 +124,11 @@ class ComplaintClass(TextChoices):
     OTHER = "other", _("Other")
 
 
+# The purpose of the customer's secret link, which opens their page, and how long it lives.
+CASE_LINK = "case"
+CASE_LINK_LIVES = timedelta(days=90)
+
+
 @dataclass(frozen=True)
 class Transition:
     """One event of the machine. ``to`` None leaves the state as it is."""
@@ -134,6 +140,7 @@ class Transition:
 
 TRANSITIONS: dict[str, Transition] = {
     "assign": Transition(OPEN, None, "may_assign"),
+    "name_complained_of": Transition(OPEN, None, "may_assign_others"),
     "start": Transition((Status.ASSIGNED,), Status.IN_PROGRESS, "may_handle"),
     "reply": Transition((*OPEN, Status.RESOLVED), None, "may_reply"),
     "write": Transition((*OPEN, Status.RESOLVED), None, "may_write_as_customer"),

@@ -15,3 +15,9 @@ def scan_sla_clocks() -> None:
 def remove_orphan_files() -> None:
     """Sweep up what crashes left on the disk. Run twice or never, it is a matter of space only."""
     workflow.remove_orphan_files()
+
+
+@shared_task
+def close_unanswered_cases() -> None:
+    """Close what nobody objected to. Run twice: closed once; never: cases stay resolved."""
+    workflow.close_unanswered()

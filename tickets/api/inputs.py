@@ -91,6 +91,10 @@ class AssignInput(StrictSerializer):
     reason = optional_text(2000)
 
 
+class ComplainedOfInput(StrictSerializer):
+    person = text(20, help_text="The staff number.")
+
+
 class WaitInput(StrictSerializer):
     reason = text(50, help_text="A code of the policy's reasons for waiting.")
 

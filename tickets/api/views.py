@@ -197,13 +197,19 @@ class TicketViewSet(GenericViewSet[Ticket]):
     @transition(inputs.AssignInput)
     def assign(self, ticket_id: int, body: dict[str, Any], version: int | None) -> None:
         """Give the case to one owner, by staff number; the customer is told who it is."""
-        owner = User.objects.filter(staff_number__iexact=body["owner"]).first()
         workflow.assign_ticket(
             ticket_id,
-            owner_id=owner.pk if owner else 0,
+            owner_id=_staff_id(body["owner"]),
             reason=body["reason"],
             by=self.actor,
             version=version,
+        )
+
+    @transition(inputs.ComplainedOfInput, url_path="complained-of")
+    def complained_of(self, ticket_id: int, body: dict[str, Any], version: int | None) -> None:
+        """Note whom a complaint is about, by staff number; this person cannot handle it."""
+        workflow.name_complained_of(
+            ticket_id, user_id=_staff_id(body["person"]), by=self.actor, version=version
         )
 
     @transition(inputs.NothingInput)
@@ -283,3 +289,8 @@ class TicketViewSet(GenericViewSet[Ticket]):
     ) -> None:
         """A manager sends it back with a reason."""
         workflow.return_explanation(ticket_id, number, **body, by=self.actor)
+
+
+def _staff_id(number: str) -> int:
+    """The user of a staff number; 0, which nobody has, for an unknown one."""
+    return User.objects.filter(staff_number__iexact=number).values_list("pk", flat=True).first() or 0

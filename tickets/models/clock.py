@@ -18,6 +18,7 @@ RESPONSE = "response"
 RESOLUTION = "resolution"
 EXPLANATION = "explanation"
 SIGNATURE = "signature"
+CONFIRMATION = "confirmation"  # the customer's: to object to what was resolved
 TICKET_LEVEL = (ACKNOWLEDGE, RESPONSE, RESOLUTION)  # resolving a case ends these
 
 
@@ -85,6 +86,14 @@ class Clock(models.Model):
                 condition=Q(next_at__isnull=True) | Q(state="running"),
                 name="tickets_clock_only_running_wakes",
             ),
+        ]
+        indexes = [
+            # the task that closes what nobody objected to
+            models.Index(
+                fields=["ticket"],
+                condition=Q(kind=CONFIRMATION, state="running", breached_at__isnull=False),
+                name="tickets_unanswered",
+            )
         ]
 
     def __str__(self) -> str:
@@ -166,6 +175,8 @@ class Explanation(models.Model):
         SIGNED = "signed", _("Signed")
         WITHDRAWN = "withdrawn", _("No longer needed")
 
+    OPEN = (State.DUE, State.SUBMITTED, State.RETURNED)
+
     ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="explanations")
     clock = models.ForeignKey(Clock, on_delete=models.CASCADE, related_name="explanations")
     number = models.PositiveSmallIntegerField()
@@ -215,4 +226,4 @@ class Explanation(models.Model):
 
     @property
     def is_open(self) -> bool:
-        return self.state not in (self.State.SIGNED, self.State.WITHDRAWN)
+        return self.state in self.OPEN

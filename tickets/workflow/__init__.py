@@ -1,6 +1,12 @@
 """Every change of state of a case, by subject; the only writer of status and events."""
 
-from tickets.workflow.closing import cancel_ticket, close_ticket, reopen_ticket, resolve_ticket
+from tickets.workflow.closing import (
+    cancel_ticket,
+    close_ticket,
+    close_unanswered,
+    reopen_ticket,
+    resolve_ticket,
+)
 from tickets.workflow.explanations import (
     return_explanation,
     sign_explanation,
@@ -11,6 +17,7 @@ from tickets.workflow.grading import file_grading, grade_ticket, return_filing
 from tickets.workflow.handling import (
     Words,
     assign_ticket,
+    name_complained_of,
     reply_to_customer,
     resume_ticket,
     start_ticket,
@@ -31,8 +38,10 @@ __all__ = [
     "attach_file",
     "cancel_ticket",
     "close_ticket",
+    "close_unanswered",
     "file_grading",
     "grade_ticket",
+    "name_complained_of",
     "remove_orphan_files",
     "reopen_ticket",
     "reply_to_customer",

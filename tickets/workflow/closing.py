@@ -1,15 +1,16 @@
 """The end of a case: resolved, closed, reopened, cancelled."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 from django.utils.translation import gettext_lazy as _
 
-from aftersales.accounts.actors import Actor, ActorKind
+from aftersales.accounts.actors import SYSTEM, Actor, ActorKind
 from aftersales.common import errors
-from tickets import states
+from tickets import sla, states
 from tickets.clocks import Case
-from tickets.models import Message, Ticket
-from tickets.models.clock import RESOLUTION, RESPONSE, TICKET_LEVEL
+from tickets.models import Clock, Explanation, Message, Ticket
+from tickets.models.clock import CONFIRMATION, RESOLUTION, RESPONSE, TICKET_LEVEL
 from tickets.workflow.handling import Words, end_grant, give_grant, write_message
 from tickets.workflow.steps import edited, step
 
@@ -26,6 +27,7 @@ def resolve_ticket(
         message, _is_new = write_message(case, Message.Kind.REPLY, Words(resolution), by=by)
         for kind in TICKET_LEVEL:
             case.meet(kind)
+        case.promise(CONFIRMATION, cycle=case.ticket.cycle)
         case.change(resolution=message.body)
         case.record("ticket.resolved", by=by, message=str(message.public_id))
         edited(case)
@@ -52,10 +54,33 @@ def close_ticket(
                 code="explanation_unsigned",
                 explanations=unsigned,
             )
+        case.cancel(CONFIRMATION)
         end_grant(case, reason="closed")
         case.record("ticket.closed", by=by, reason=reason)
         edited(case)
     return case.ticket
+
+
+def close_unanswered(limit: int = 200) -> int:
+    """Close resolved cases to which the customer has not objected in the policy's time.
+
+    Returns how many. One that is held or waits for a signature stays until that has ended; one
+    that was reopened meanwhile is left alone.
+    """
+    unanswered = (
+        Clock.objects.filter(
+            kind=CONFIRMATION, state=sla.State.RUNNING, breached_at__isnull=False
+        )
+        .exclude(ticket__explanations__state__in=Explanation.OPEN)
+        .exclude(ticket__holds__isnull=False)
+        .order_by("pk")
+    )
+    closed = 0
+    for ticket_id in unanswered.values_list("ticket", flat=True)[:limit]:
+        with suppress(errors.WrongState, errors.Conflict):
+            close_ticket(ticket_id, by=SYSTEM, reason="unanswered")
+            closed += 1
+    return closed
 
 
 def reopen_ticket(
@@ -76,6 +101,7 @@ def reopen_ticket(
                 code="reopen_too_late",
                 days=days,
             )
+        case.cancel(CONFIRMATION)
         case.change(cycle=ticket.cycle + 1, resolution="")
         for kind in (RESPONSE, RESOLUTION):
             case.promise(kind, cycle=ticket.cycle)

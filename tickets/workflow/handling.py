@@ -59,6 +59,30 @@ def assign_ticket(
     return ticket
 
 
+def name_complained_of(
+    ticket_id: int, *, user_id: int, by: Actor, version: int | None = None
+) -> Ticket:
+    """Note whom a complaint is about; from then on this person cannot handle it (manual B).
+
+    Raises Conflict while that person owns the case: give it to somebody else first.
+    """
+    with step(ticket_id, "name_complained_of", by=by, version=version) as case:
+        person = User.objects.filter(pk=user_id).first()
+        if person is None:
+            raise errors.Invalid(
+                errors.FieldError("/person", "unknown_person", _("Choose a member of staff."))
+            )
+        if case.ticket.owner_id == person.pk:
+            raise errors.Conflict(
+                _("This person owns the case; give it to somebody else first."),
+                code="owns_the_case",
+            )
+        case.change(complained_of=person)
+        case.record("ticket.complained_of", by=by, after={"person": person.staff_number})
+        edited(case)
+    return case.ticket
+
+
 def give_grant(case: Case, holder: User) -> None:
     """The owner sees the contact in clear for as long as the case is theirs."""
     if case.ticket.contact_id is not None:
