@@ -13,7 +13,7 @@ from django.test import override_settings
 
 @pytest.fixture(scope="session", autouse=True)
 def _test_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A quick password hash, files in a temporary folder, and a part of the cache for each worker."""
+    """A quick password hash, files in a temporary folder, a part of the cache for each worker."""
     files = tmp_path_factory.mktemp("files")
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     with override_settings(

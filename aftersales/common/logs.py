@@ -23,17 +23,19 @@ LEFT_OUT = "…"
 
 def without_quotations(text: str) -> str:
     """An error text without what it quotes; frames and source lines of a traceback stay whole."""
-    return "\n".join(line if line.startswith("  ") else _line_without_quotations(line) for line in text.split("\n"))
+    return "\n".join(
+        line if line.startswith("  ") else _unquoted(line) for line in text.split("\n")
+    )
 
 
-def _line_without_quotations(line: str) -> str:
+def _unquoted(line: str) -> str:
     line = ROW.sub(rf"\1: {LEFT_OUT}", line)
     line = QUOTED.sub(lambda match: match[0] if IDENTIFIER.fullmatch(match[2]) else LEFT_OUT, line)
     return NUMBER.sub(LEFT_OUT, MAIL.sub(LEFT_OUT, line))
 
 
 def leave_out_quotations(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Last step before rendering: error texts, ours and those of libraries, lose what they quote."""
+    """Last step before rendering: error texts of ours and of libraries lose what they quote."""
     for key in ("exception", "error", "reason"):
         if key in event:
             event[key] = without_quotations(str(event[key]))
@@ -45,12 +47,14 @@ def leave_out_quotations(logger: WrappedLogger, method: str, event: EventDict) -
 
 
 def leave_out_address(record: logging.LogRecord) -> bool:
-    """Filter for Django's own request loggers: an address can hold a secret link, its route cannot."""
+    """Filter for Django's request loggers: an address can hold a secret link, its route cannot."""
     request = getattr(record, "request", None)
     if request is not None and isinstance(record.args, tuple):
         match = getattr(request, "resolver_match", None)
         route = match.route if match else LEFT_OUT
-        record.args = tuple(route if argument == request.path else argument for argument in record.args)
+        record.args = tuple(
+            route if argument == request.path else argument for argument in record.args
+        )
     return True
 
 
@@ -89,7 +93,7 @@ def configuration(level: str) -> dict[str, Any]:
             # One line for each request of the same kind, but with the query string.
             "gunicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
             "gunicorn.error": {"handlers": [], "level": level, "propagate": True},
-            # A task runs every second: only what went wrong is worth a line, and that one has the task's id.
+            # A task runs every second; one that fails has its line, with its id, from structlog.
             "celery.app.trace": {"level": "CRITICAL"},
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
 
 
-class RequestLogMiddleware(RequestMiddleware):  # type: ignore[misc]
+class RequestLogMiddleware(RequestMiddleware):
     """Binds ``request_id`` to every line of the request and answers with it as ``X-Request-ID``.
 
     The route stands for the address: an address can hold a secret link or, in its query, a name.

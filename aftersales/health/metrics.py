@@ -1,4 +1,4 @@
-"""Figures for Prometheus, read from the database at each scrape: no process holds any of its own."""
+"""Figures for Prometheus, read from the database at each scrape: no process holds its own."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,9 @@ class Figures:
 
     def collect(self) -> Iterator[Metric]:
         findings = checks.run_all()
-        check = GaugeMetricFamily("aftersales_check", "0 ready, 1 degraded, 2 failed", labels=["check"])
+        check = GaugeMetricFamily(
+            "aftersales_check", "0 ready, 1 degraded, 2 failed", labels=["check"]
+        )
         for name, finding in findings.items():
             check.add_metric([name], list(checks.Verdict).index(finding.verdict))
         yield check
@@ -29,7 +31,9 @@ class Figures:
     def _cases(self) -> Iterator[Metric]:
         now = dbtime.database_now()
         due = Ticket.objects.due_to_wake(now)
-        yield _gauge("aftersales_cases_waiting_for_sweep", "Cases with a stage that is due", due.count())
+        yield _gauge(
+            "aftersales_cases_waiting_for_sweep", "Cases with a stage that is due", due.count()
+        )
         overdue = Ticket.objects.open().overdue(now).count()
         yield _gauge("aftersales_cases_overdue", "Open cases past a promise of ours", overdue)
 
@@ -38,11 +42,15 @@ class Figures:
         age = figures.oldest_pending_age().total_seconds()
         yield _gauge("aftersales_messages_waiting", "Messages still to be sent", waiting)
         yield _gauge("aftersales_messages_oldest_seconds", "Wait of the most overdue message", age)
-        yield _gauge("aftersales_messages_given_up", "Messages for a person to replay", figures.dead_count())
+        yield _gauge(
+            "aftersales_messages_given_up", "Messages for a person to replay", figures.dead_count()
+        )
 
     def _tasks(self) -> Metric:
         last = GaugeMetricFamily(
-            "aftersales_task_last_success_timestamp_seconds", "Last success of a scheduled task", labels=["task"]
+            "aftersales_task_last_success_timestamp_seconds",
+            "Last success of a scheduled task",
+            labels=["task"],
         )
         for run in TaskRun.objects.exclude(succeeded_at=None):
             assert run.succeeded_at is not None  # noqa: S101
@@ -56,5 +64,5 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 
 def render() -> bytes:
     registry = CollectorRegistry()
-    registry.register(Figures())  # type: ignore[arg-type]
+    registry.register(Figures())
     return generate_latest(registry)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from celery import Celery, Task, current_app, signals
-
 from django.db.models.functions import Now
 
 from aftersales.common import logs
@@ -13,7 +12,7 @@ ERROR_LENGTH = 500
 
 
 def schedule(app: Celery | None = None) -> dict[str, float]:
-    """The scheduled tasks and the seconds between their runs (the longest, if a task stands twice)."""
+    """The scheduled tasks and the seconds between their runs (the longest, if it stands twice)."""
     entries: dict[str, Any] = (app or current_app).conf.beat_schedule or {}
     seconds: dict[str, float] = {}
     for entry in entries.values():

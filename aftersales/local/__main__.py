@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
             # Beside this interpreter lie the tools of the same environment.
             path = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")
             values = {**environment.TEST_VALUES, **os.environ, "PATH": path}
-            return subprocess.run([command, *rest], env=values, check=False).returncode  # noqa: S603
+            return subprocess.run([command, *rest], env=values, check=False).returncode
         case _:
             processes.say(__doc__ or "")
             return 2

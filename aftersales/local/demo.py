@@ -40,9 +40,13 @@ def require_free(number: int) -> None:
         try:
             probe.bind((HOST, number))
         except PermissionError as error:
-            raise LocalError(f"You may not open port {number}. Choose one from 1024: make demo PORT=8001") from error
+            raise LocalError(
+                f"You may not open port {number}. Choose one from 1024: make demo PORT=8001"
+            ) from error
         except OSError as error:
-            raise LocalError(f"Port {number} is taken. Choose another: make demo PORT={number + 1}") from error
+            raise LocalError(
+                f"Port {number} is taken. Choose another: make demo PORT={number + 1}"
+            ) from error
 
 
 def run_folder() -> Path:
@@ -59,7 +63,9 @@ def python(*arguments: str) -> list[str | Path]:
 
 
 def application(name: str, arguments: list[str | Path], values: Mapping[str, str]) -> Command:
-    return Command(name, arguments, {**values, "DJANGO_SETTINGS_MODULE": "aftersales.settings"}, ROOT)
+    return Command(
+        name, arguments, {**values, "DJANGO_SETTINGS_MODULE": "aftersales.settings"}, ROOT
+    )
 
 
 def portal(number: int, values: Mapping[str, str], folder: Path) -> list[Command]:
@@ -68,7 +74,13 @@ def portal(number: int, values: Mapping[str, str], folder: Path) -> list[Command
     quiet = ("--without-gossip", "--without-mingle", "--pool", "threads")
     lanes = {"sla": ("sla", "2"), "mail": ("mail", "4"), "default": ("default", "2")}
     web = python(
-        "-m", "gunicorn", "aftersales.wsgi", "--config", "python:aftersales.webserver", "--bind", f"{HOST}:{number}"
+        "-m",
+        "gunicorn",
+        "aftersales.wsgi",
+        "--config",
+        "python:aftersales.webserver",
+        "--bind",
+        f"{HOST}:{number}",
     )
     beat = python(*celery, "beat", "--schedule", str(folder / "beat-schedule"), "--pidfile=")
     return [
@@ -76,7 +88,9 @@ def portal(number: int, values: Mapping[str, str], folder: Path) -> list[Command
         *(
             application(
                 f"worker-{lane}",
-                python(*celery, "worker", *quiet, "-Q", queue, "-c", size, "-n", f"{lane}-{number}@%h"),
+                python(
+                    *celery, "worker", *quiet, "-Q", queue, "-c", size, "-n", f"{lane}-{number}@%h"
+                ),
                 values,
             )
             for lane, (queue, size) in lanes.items()
@@ -123,7 +137,9 @@ def wait_until_ready(run: Run, address: str) -> None:
             spoke = time.monotonic()
             say(f"  waiting for the portal, {spoke - began:.0f} s")
         time.sleep(0.2)
-    raise LocalError(f"The portal did not become ready. Its last answer: {answer}\nLogs: {run.logs}")
+    raise LocalError(
+        f"The portal did not become ready. Its last answer: {answer}\nLogs: {run.logs}"
+    )
 
 
 def read(address: str) -> str:
@@ -147,7 +163,10 @@ def introduce(address: str) -> None:
         say(f"  {account['role']:<14} {account['username']:<14} {account['password']}")
     if link := facts.get("customer", {}).get("link"):
         say(f"  {'customer':<14} {link}")
-    say("\nAPI keys are in .local/demo.json, mails in .local/mail, logs in .local/run/log. Ctrl-C stops everything.")
+    say(
+        "\nAPI keys are in .local/demo.json, mails in .local/mail, logs in .local/run/log. "
+        "Ctrl-C stops everything."
+    )
 
 
 def raise_on_signals() -> None:
@@ -182,7 +201,9 @@ def with_servers(
             try:
                 started = servers.start(run, LOCAL, sockets, durable=True)
                 values = environment.demo_values(LOCAL, {**addresses, **started})
-                work(run, {**values, **{name: value for name, value in os.environ.items() if value}})
+                work(
+                    run, {**values, **{name: value for name, value in os.environ.items() if value}}
+                )
             except KeyboardInterrupt:
                 pass
             finally:

@@ -38,19 +38,27 @@ PICKED = {
 }
 LICENCES = ("@tabler/core", "bootstrap-icons", "echarts", "signature_pad", "axe-core")
 
-SOURCE_MAP = re.compile(rb"\s*(?://[#@]\s*sourceMappingURL=\S+|/\*[#@]\s*sourceMappingURL=[^*]+\*/)\s*")
+SOURCE_MAP = re.compile(
+    rb"\s*(?://[#@]\s*sourceMappingURL=\S+|/\*[#@]\s*sourceMappingURL=[^*]+\*/)\s*"
+)
 # The older font format: every browser that we support reads woff2, and the file is not picked.
 OLD_FONT = re.compile(rb',\s*url\("?[^)"]+\.woff(?:\?[^)"]*)?"?\)\s*format\("woff"\)')
 
 
 def fingerprint() -> str:
     """What the picked files depend on: the lock file and this script."""
-    return hashlib.sha256((ROOT / "package-lock.json").read_bytes() + Path(__file__).read_bytes()).hexdigest()
+    return hashlib.sha256(
+        (ROOT / "package-lock.json").read_bytes() + Path(__file__).read_bytes()
+    ).hexdigest()
 
 
 def is_current() -> bool:
     mark = VENDOR / MARK
-    return mark.is_file() and mark.read_text() == fingerprint() and all(path.is_file() for path in PICKED.values())
+    return (
+        mark.is_file()
+        and mark.read_text() == fingerprint()
+        and all(path.is_file() for path in PICKED.values())
+    )
 
 
 def machine_npm() -> str | None:
@@ -59,7 +67,7 @@ def machine_npm() -> str | None:
     if npm is None:
         return None
     try:
-        result = subprocess.run([npm, "--version"], capture_output=True, text=True, timeout=30)  # noqa: S603
+        result = subprocess.run([npm, "--version"], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return None
     major = result.stdout.strip().split(".")[0]
@@ -70,7 +78,14 @@ def fetch(folder: Path) -> None:
     """``npm ci`` in a folder of its own. Raises CalledProcessError."""
     for name in ("package.json", "package-lock.json", ".npmrc"):
         shutil.copy(ROOT / name, folder / name)
-    arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error"]
+    arguments = [
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--no-progress",
+        "--loglevel=error",
+    ]
     home = Path(os.environ.get("HOME") or "/nonexistent")
     if not os.access(home, os.W_OK):
         arguments.append("--cache=" + str(folder / "cache"))
@@ -83,7 +98,7 @@ def fetch(folder: Path) -> None:
         command = [sys.executable, "-c", code, *arguments]
     # Trust whom the machine trusts, as pip does; Node.js by itself knows only its own list.
     environment = {"NODE_USE_SYSTEM_CA": "1", **os.environ}
-    subprocess.run(command, cwd=folder, env=environment, check=True, stdin=subprocess.DEVNULL)  # noqa: S603
+    subprocess.run(command, cwd=folder, env=environment, check=True, stdin=subprocess.DEVNULL)
 
 
 def pick(modules: Path) -> None:
@@ -99,10 +114,11 @@ def pick(modules: Path) -> None:
         target.write_bytes(content)
         if target.is_relative_to(VENDOR) and target.suffix in (".js", ".css"):
             target.with_name(target.name + ".gz").write_bytes(gzip.compress(content, 9, mtime=0))
-    licences = []
-    for name in LICENCES:
-        for path in sorted((modules / name).glob("LICENSE*")):
-            licences.append(f"--- {name} ---\n{path.read_text(errors='replace')}\n")
+    licences = [
+        f"--- {name} ---\n{path.read_text(errors='replace')}\n"
+        for name in LICENCES
+        for path in sorted((modules / name).glob("LICENSE*"))
+    ]
     (VENDOR / "LICENSES.txt").write_text("".join(licences))
     (VENDOR / MARK).write_text(fingerprint())
 

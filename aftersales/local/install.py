@@ -19,11 +19,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036 - it runs on whatever python3 is
     sys.exit(
-        "Python 3.11 or newer is needed, this is {}. Name another: make PYTHON=/path/to/python3 ...".format(
-            sys.version.split()[0]
-        )
+        f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}. "
+        "Name another: make PYTHON=/path/to/python3 ..."
     )
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ SECONDS_BETWEEN_LINES = 2.0
 
 
 def say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201
+    print(text, flush=True)
 
 
 def fail(text: str) -> None:
@@ -58,7 +57,7 @@ class Job:
         self.stage = "in progress"
         LOGS.mkdir(parents=True, exist_ok=True)
         self.log = LOGS / ("install-" + title.lower().replace(" ", "-") + ".log")
-        self.process = subprocess.Popen(  # noqa: S603
+        self.process = subprocess.Popen(
             [str(part) for part in command],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
@@ -121,13 +120,13 @@ def make_environment() -> None:
     if succeeds("-c", "import pip") or succeeds("-m", "ensurepip"):
         return
     try:
-        import ensurepip  # noqa: F401, PLC0415
-        import venv  # noqa: F401, PLC0415
+        import ensurepip  # noqa: F401
+        import venv  # noqa: F401
     except ImportError:
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
         fail(
-            f"This Python ({sys.executable}) cannot make environments: its venv module is missing.\n"
-            f"On Debian and Ubuntu: apt-get install python{version}-venv. Then run the same command again."
+            f"This Python ({sys.executable}) cannot make environments: a part of it is missing.\n"
+            f"On Debian and Ubuntu: apt-get install python{version}-venv. Then try again."
         )
     say("Making .venv")
     shutil.rmtree(VENV, ignore_errors=True)
@@ -135,7 +134,10 @@ def make_environment() -> None:
 
 
 def succeeds(*arguments: str) -> bool:
-    return PYTHON.exists() and subprocess.run([str(PYTHON), *arguments], capture_output=True).returncode == 0  # noqa: S603
+    return (
+        PYTHON.exists()
+        and subprocess.run([str(PYTHON), *arguments], capture_output=True).returncode == 0
+    )
 
 
 def is_installed(lock: Path) -> bool:
@@ -148,8 +150,18 @@ def fingerprint(lock: Path) -> str:
 
 
 def pip(requirements: Path) -> list[str | Path]:
-    return [PYTHON, "-m", "pip", "install", "--require-hashes", "--no-deps", "--disable-pip-version-check",
-            "--no-input", "--progress-bar", "off", "-r", requirements]  # fmt: skip
+    quiet = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+    return [
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--require-hashes",
+        "--no-deps",
+        *quiet,
+        "-r",
+        requirements,
+    ]
 
 
 def only(lock: Path, package: str) -> Path:
@@ -184,7 +196,9 @@ def main() -> None:
         jobs.append(Job("Front end", [runner, Path(frontend.__file__)]))
     if not is_installed(lock):
         say(f"Installing the packages of {lock.name}")
-        total = sum("==" in line and not line.startswith(" ") for line in lock.read_text().splitlines())
+        total = sum(
+            "==" in line and not line.startswith(" ") for line in lock.read_text().splitlines()
+        )
         jobs.append(Job("Python packages", pip(lock), total))
     wait(*jobs)
     # The lock of the developers holds all that the portal itself needs, in the same versions.

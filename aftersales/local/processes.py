@@ -10,6 +10,7 @@ Three rules, each from something that went wrong when tried:
 - Children are started from the main thread only: the kernel ties that promise to the *thread*.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -40,11 +41,11 @@ class LocalError(Exception):
 
 def say(text: str) -> None:
     """One line for the person at the terminal, at once."""
-    print(text, flush=True)  # noqa: T201 - the launcher's output is its purpose
+    print(text, flush=True)
 
 
 def unprivileged_user() -> pwd.struct_passwd | None:
-    """``nobody`` when we are root (PostgreSQL refuses to run as root), else None: stay who we are."""
+    """``nobody`` when we are root, as whom PostgreSQL refuses to run; else None."""
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
 
 
@@ -81,7 +82,9 @@ def started_at(pid: int) -> str | None:
             return None
         fields = stat.rpartition(")")[2].split()
         return None if fields[0] == "Z" else fields[19]
-    result = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    result = subprocess.run(
+        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
     return result.stdout.strip() or None
 
 
@@ -102,7 +105,8 @@ class Lock:
             holder = file.read().strip() or "unknown"
             file.close()
             raise LocalError(
-                f"The portal already runs from this folder (process {holder}). Stop it with Ctrl-C there."
+                f"The portal already runs from this folder (process {holder}). "
+                "Stop it with Ctrl-C there."
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -149,7 +153,10 @@ class Run:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -173,7 +180,7 @@ class Run:
 
     def _spawn(self, command: Command) -> subprocess.Popen[bytes]:
         with self.log_of(command.name).open("ab") as log:
-            return subprocess.Popen(  # noqa: S603 - our own commands
+            return subprocess.Popen(
                 [str(part) for part in command.argv],
                 env=dict(command.env),
                 cwd=command.cwd,
@@ -181,7 +188,7 @@ class Run:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=before_exec(command.user, command.stop_signal),  # noqa: PLW1509
+                preexec_fn=before_exec(command.user, command.stop_signal),
             )
 
     def _write_register(self) -> None:
@@ -199,7 +206,7 @@ class Run:
         partial.replace(self._register)
 
     def end_leftovers(self) -> None:
-        """End the children of an earlier run whose launcher was killed; wait until they are gone."""
+        """End the children of an earlier run whose launcher was killed, and wait for it."""
         try:
             rows = json.loads(self._register.read_text())
         except (OSError, ValueError):
@@ -207,7 +214,10 @@ class Run:
         alive = [row for row in rows if row["started"] and started_at(row["pid"]) == row["started"]]
         if not alive:
             return
-        say("Waiting for the processes of the last run to end: " + ", ".join(row["name"] for row in alive))
+        say(
+            "Waiting for the processes of the last run to end: "
+            + ", ".join(row["name"] for row in alive)
+        )
         for row in reversed(alive):
             _send(row["pid"], signal.Signals(row["signal"]))
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -237,8 +247,8 @@ class Run:
             if len(child.restarts) > RESTARTS_PER_MINUTE:
                 raise LocalError(self.obituary(child))
             say(
-                f"{child.command.name} ended ({_cause(child.process.returncode)}); it is started again. "
-                f"Its log: {self.log_of(child.command.name)}"
+                f"{child.command.name} ended ({_cause(child.process.returncode)}); "
+                f"it is started again. Its log: {self.log_of(child.command.name)}"
             )
             # A killed PostgreSQL, say, refuses a successor until the last of its processes is gone.
             time.sleep(2 ** (len(child.restarts) - 1) - 1)
@@ -272,18 +282,14 @@ def stop(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
 
 
 def _send(pid: int, how: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, how)
-    except ProcessLookupError:
-        pass
 
 
 def _kill_session(pid: int) -> None:
     """Every child leads its own session, so this reaches its own children too."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _cause(code: int | None) -> str:

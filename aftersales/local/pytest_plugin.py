@@ -15,7 +15,16 @@ from aftersales.local import environment, messages, servers
 from aftersales.local.processes import LocalError
 
 _stack = pytest.StashKey[ExitStack]()
-WITHOUT_SERVERS = ("--help", "-h", "--version", "-V", "--collect-only", "--co", "--markers", "--fixtures")
+WITHOUT_SERVERS = (
+    "--help",
+    "-h",
+    "--version",
+    "-V",
+    "--collect-only",
+    "--co",
+    "--markers",
+    "--fixtures",
+)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -15,7 +15,7 @@ from aftersales.local.valkey import Valkey
 
 @contextmanager
 def sockets_folder(run_folder: Path) -> Iterator[Path]:
-    """The run's own folder; a short one in /tmp if its path is too long, odd, or closed to ``nobody``."""
+    """The run's own folder; a short one in /tmp if that is too long, odd, or closed to others."""
     own = run_folder / "sockets"
     closed = processes.unprivileged_user() is not None and not others_may_enter(run_folder)
     if is_short_enough(own) and not closed:
@@ -25,7 +25,7 @@ def sockets_folder(run_folder: Path) -> Iterator[Path]:
     if link.is_symlink():  # of a start that was killed
         shutil.rmtree(link.readlink(), ignore_errors=True)
         link.unlink()
-    short = Path(tempfile.mkdtemp(prefix="aftersales-", dir="/tmp"))  # noqa: S108 - a new folder, ours alone
+    short = Path(tempfile.mkdtemp(prefix="aftersales-", dir="/tmp"))
     link.symlink_to(short)
     try:
         yield short
@@ -35,7 +35,7 @@ def sockets_folder(run_folder: Path) -> Iterator[Path]:
 
 
 def start(run: Run, folder: Path, sockets: Path, *, durable: bool) -> dict[str, str]:
-    """Start what DATABASE_URL and REDIS_URL do not name; returns the addresses of what was started."""
+    """Start what DATABASE_URL and REDIS_URL do not name; returns the addresses of the started."""
     addresses: dict[str, str] = {}
     postgres = valkey = None
     if not os.environ.get("DATABASE_URL"):
@@ -60,7 +60,7 @@ def start(run: Run, folder: Path, sockets: Path, *, durable: bool) -> dict[str, 
 @contextmanager
 def throwaway() -> Iterator[dict[str, str]]:
     """Servers in a temporary folder, quick and forgetful, gone at the end: for tests and checks."""
-    folder = Path(tempfile.mkdtemp(prefix="aftersales-test-", dir="/tmp"))  # noqa: S108 - a new folder, ours alone
+    folder = Path(tempfile.mkdtemp(prefix="aftersales-test-", dir="/tmp"))
     folder.chmod(0o711)  # nobody, whom PostgreSQL runs as under root, must pass through
     try:
         with sockets_folder(folder) as sockets, Run(folder / "run") as run:

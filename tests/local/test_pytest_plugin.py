@@ -13,8 +13,10 @@ from aftersales.local import environment
 @pytest.mark.django_db
 def test_it_gives_a_database_that_sorts_and_searches_chinese() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT datlocprovider, datcollate, datctype, pg_encoding_to_char(encoding)"
-                       " FROM pg_database WHERE datname = current_database()")
+        cursor.execute(
+            "SELECT datlocprovider, datcollate, datctype, pg_encoding_to_char(encoding)"
+            " FROM pg_database WHERE datname = current_database()"
+        )
         assert cursor.fetchone() == ("b", "C", "C.UTF-8", "UTF8")
 
 
@@ -24,7 +26,14 @@ def test_it_gives_a_broker_that_never_drops_what_it_was_given() -> None:
 
 
 def test_it_fixes_every_value_that_a_demo_in_the_same_folder_could_leak() -> None:
-    written = {*environment.fresh_keys(), "DATABASE_URL", "REDIS_URL", "BASE_URL", "EMAIL_URL", "STATIC_FROM_SOURCE"}
+    written = {
+        *environment.fresh_keys(),
+        "DATABASE_URL",
+        "REDIS_URL",
+        "BASE_URL",
+        "EMAIL_URL",
+        "STATIC_FROM_SOURCE",
+    }
     assert written <= environment.TEST_VALUES.keys()
     assert written <= os.environ.keys()
 
