@@ -109,6 +109,23 @@ class UserManager(DjangoUserManager["User"]):
         """Sign-in ignores case, as people do."""
         return self.get(username__iexact=username)
 
+    def create_user(
+        self,
+        username: str,
+        email: str | None = None,
+        password: str | None = None,
+        **extra_fields: Any,
+    ) -> "User":
+        # Django's own would set the flags that are properties here.
+        user = self.model(
+            username=self.model.normalize_username(username),
+            email=self.normalize_email(email),
+            **extra_fields,
+        )
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
     def create_superuser(
         self,
         username: str,
