@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="admin_password_change",
     ),
     path("admin/", admin.site.urls),
+    path("", include("tickets.urls")),
     path("api/v1/", include("aftersales.common.api.urls")),
     path("api/v1/", include("aftersales.accounts.api.urls")),
     path("api/v1/", include("aftersales.customers.urls")),
