@@ -25,7 +25,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - it runs on whatever python3 is
         "Name another: make PYTHON=/path/to/python3 ..."
     )
 
-if TYPE_CHECKING:
+if TYPE_CHECKING or __package__:
     from aftersales.local import frontend
 else:  # run as a script: the package itself needs what is not installed yet
     import frontend

@@ -29,7 +29,12 @@ def ask(request: HttpRequest, token: str) -> HttpResponse:
     return HttpResponse("")
 
 
+def nothing_here(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return HttpResponse(status=404)
+
+
 urlpatterns = [path("case/<str:token>/", ask)]
+handler404 = nothing_here
 
 
 class Lines(logging.Handler):
