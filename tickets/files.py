@@ -63,7 +63,6 @@ class Upload(Protocol):
     """What is asked of a sent file; Django's uploaded files fit."""
 
     name: str | None
-    size: int | None
 
     def seek(self, offset: int, /) -> object: ...
     def read(self, size: int, /) -> bytes: ...
