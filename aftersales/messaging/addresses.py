@@ -11,6 +11,7 @@ _REFUSED = [
     for text in (
         "192.0.0.0/24",  # protocol assignments, which Python 3.11 takes for global
         "192.88.99.0/24",  # 6to4 relays
+        "::ffff:0:0/96",  # IPv4 mapped
         "64:ff9b::/96",  # NAT64: ends at any IPv4 address
         "64:ff9b:1::/48",
         "2001::/23",  # Teredo and other protocol assignments
@@ -21,8 +22,6 @@ _REFUSED = [
 ]
 
 _STANDARD = {"https": 443, "http": 80}
-
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class ForbiddenAddress(ValueError):  # noqa: N818 - a verdict
@@ -71,10 +70,8 @@ def parse(url: str, *, private: bool = False) -> Target:
 
 
 def is_public(text: str) -> bool:
-    """A global unicast address, seen through IPv4-in-IPv6 forms."""
-    address: IpAddress = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
+    """A global unicast address, and no IPv4 address in the dress of an IPv6 one."""
+    address = ipaddress.ip_address(text.partition("%")[0])
     return (
         address.is_global
         and not address.is_multicast

@@ -140,10 +140,10 @@ def _expand_rows(expand: topics.Expand, rows: list[Outbox]) -> int:
 
 
 def _expand_locked(expand: topics.Expand, rows: list[Outbox]) -> None:
-    # Whoever lost its lease meanwhile finds the row taken or sent, and leaves it.
+    # Asked again under lock: a row whose lease ran out may have been expanded meanwhile.
     held = list(
         Outbox.objects.pending()
-        .filter(id__in=[row.id for row in rows], lease=rows[0].lease)
+        .filter(id__in=[row.id for row in rows])
         .select_for_update(no_key=True)
         .order_by("id")
     )

@@ -107,7 +107,7 @@ class Receiver(http.server.ThreadingHTTPServer):
 class _Call(http.server.BaseHTTPRequestHandler):
     server: Receiver
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         pass
 
     def do_POST(self) -> None:

@@ -1,4 +1,4 @@
-"""Which addresses a webhook may go to. Names are answered by a stub, figures by the real resolver."""
+"""Which addresses a webhook may go to. A stub answers names, the real resolver figures."""
 
 import socket
 from typing import Any

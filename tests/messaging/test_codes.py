@@ -1,4 +1,5 @@
 import threading
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,32 @@ def test_it_counts_two_requests_at_once_one_after_the_other() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_it_opens_once_though_two_enter_it_at_the_same_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = issue()
+    real, together = codes.digits, threading.Barrier(2)
+    results: list[bool] = []
+
+    def meet(row: Code) -> str:
+        # Under lock nobody ever comes to meet.
+        with suppress(threading.BrokenBarrierError):
+            together.wait(0.5)
+        return real(row)
+
+    monkeypatch.setattr(codes, "digits", meet)
+
+    def enter() -> None:
+        results.append(redeemed(code))
+        connection.close()
+
+    threads = [threading.Thread(target=enter) for _ in range(2)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert sorted(results) == [False, True]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_it_counts_tries_at_once_one_after_the_other() -> None:
     code = issue()
     gate, results = threading.Barrier(8), []
@@ -152,6 +179,7 @@ def test_it_counts_tries_at_once_one_after_the_other() -> None:
     threads = [threading.Thread(target=guess) for _ in range(8)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
+    assert results == [False] * 8
     assert Code.objects.get().tries == 5
     assert not redeemed(code)
 

@@ -2,11 +2,11 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 
 from aftersales.common import dbtime
 from aftersales.messaging import limits, outbox, relay
-from aftersales.messaging.drafts import ContactRef, MailDraft, UserRef
+from aftersales.messaging.drafts import ContactRef, Draft, MailDraft, UserRef
 from aftersales.messaging.models import Outbox
 from tests.messaging.conftest import Register
 from tests.messaging.rows import NOW, make_contact
@@ -69,6 +69,37 @@ def test_it_does_not_count_what_staff_wrote(register: Register) -> None:
     outbox.write("event", "event", {})
     relay.relay_fan_out()
     assert Outbox.objects.filter(payload__template="a/r").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_waits_for_whoever_counts_for_the_same_address() -> None:
+    contact = make_contact()
+    event = outbox.write("event", "event", {})
+    wanted: list[tuple[Outbox, Draft]] = [
+        (event, MailDraft(ContactRef(contact.id), "a/r", {}, at_most=3))
+    ]
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            limits.lock_address(contact.id, "mail")
+            held.set()
+            release.wait(10)
+        connection.close()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait(10)
+    try:
+        connection.cursor().execute("SET lock_timeout = '100ms'")
+        with pytest.raises(OperationalError, match="lock timeout"):
+            limits.admit(wanted, now=NOW)
+    finally:
+        release.set()
+        other.join()
+        connection.close()
+    with transaction.atomic():
+        assert limits.admit(wanted, now=NOW) == wanted
 
 
 @pytest.mark.django_db(transaction=True)

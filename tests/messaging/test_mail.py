@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from datetime import timedelta
 from email.header import decode_header, make_header
 from pathlib import Path
@@ -17,12 +16,7 @@ from tests.messaging.conftest import Register
 from tests.messaging.rows import NOW, make_contact, make_mail
 from tests.messaging.stubs import MailServer, free_port
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _template(mail_template: str) -> Iterator[None]:
-    yield
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("mail_template")]
 
 
 def send() -> int:

@@ -52,9 +52,9 @@ def test_it_takes_a_bulk_insert_of_the_first_columns_only() -> None:
 
 
 def test_it_vanishes_with_the_change_it_tells_about() -> None:
-    with pytest.raises(RuntimeError), transaction.atomic():
+    with transaction.atomic():
         outbox.write("fan_out", "k", {})
-        raise RuntimeError
+        transaction.set_rollback(True)
     assert not Outbox.objects.exists()
 
 

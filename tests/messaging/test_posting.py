@@ -124,6 +124,6 @@ def test_it_asks_for_the_targets_name_and_checks_its_certificate(tmp_path: Path)
 @pytest.mark.parametrize(("name", "trusted"), [("other.example", True), ("shop.example", False)])
 def test_it_refuses_another_certificate(tmp_path: Path, name: str, trusted: bool) -> None:
     with running(TlsReceiver(tmp_path)) as server:
-        with pytest.raises(posting.NoAnswer, match="SSL|Certificate"):
+        with pytest.raises(posting.NoAnswer, match="SSL"):
             post_tls(server, name, trusted=trusted)
         assert server.calls == []

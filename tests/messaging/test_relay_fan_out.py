@@ -1,9 +1,10 @@
+import threading
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from aftersales.accounts.models import Role
@@ -137,15 +138,46 @@ def test_it_gives_up_a_row_that_kills_every_process_it_meets() -> None:
     assert Outbox.objects.dead().count() == 2
 
 
-def test_it_leaves_a_row_alone_whose_lease_was_lost(register: Register) -> None:
-    register("event", expand=two_mails)
+def test_it_leaves_a_row_alone_that_another_expanded_meanwhile(register: Register) -> None:
+    user = make_user()
+
+    def expand(payload: Mapping[str, Any]) -> list[Draft]:
+        return [NoticeDraft(user.id, "probe")]
+
+    register("event", expand=expand)
     events(1)
     rows = relay.claim("event", limit=100, lease=timedelta(0))
     relay.relay_fan_out()
-    relay._expand_rows(two_mails, rows)
-    relay.fail(rows[0], relay.topics.TryLater("late"))
-    assert Outbox.objects.filter(topic="mail").count() == 2
+    relay._expand_rows(expand, rows)
+    relay.fail(rows[0], topics.TryLater("late"))
+    assert Notice.objects.count() == 1
     assert Outbox.objects.get(topic="event").last_error == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_passes_by_the_rows_that_another_relay_is_claiming() -> None:
+    events(2)
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            list(Outbox.objects.filter(dedupe_key="event:0").select_for_update())
+            held.set()
+            release.wait(10)
+        connection.close()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait(10)
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '1s'")
+    try:
+        rows = relay.claim("event", limit=100, lease=timedelta(minutes=1))
+        assert [row.dedupe_key for row in rows] == ["event:1"]
+    finally:
+        release.set()
+        other.join()
+        connection.close()
 
 
 def test_it_lets_no_topic_starve(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
