@@ -31,9 +31,12 @@ class Shop(models.Model):
     """A web shop or a shop on a marketplace; its clients see its own cases and orders only."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    code = models.SlugField(max_length=40, unique=True)
-    name = models.CharField(max_length=80)
-    is_active = models.BooleanField(default=True)
+    code = models.SlugField(_("code"), max_length=40, unique=True)
+    name = models.CharField(_("name"), max_length=80)
+    is_active = models.BooleanField(_("active"), default=True)
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("shop"), _("shops")
 
     def __str__(self) -> str:
         return self.name
@@ -43,18 +46,34 @@ class ApiClient(models.Model):
     """One program that calls the API, for a shop or as one member of staff."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    kind = models.CharField(max_length=10, choices=ClientKind)
-    name = models.CharField(max_length=80)
+    kind = models.CharField(_("kind"), max_length=10, choices=ClientKind)
+    name = models.CharField(_("name"), max_length=80)
     shop = models.ForeignKey(
-        Shop, null=True, blank=True, on_delete=models.PROTECT, related_name="clients"
+        Shop,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="clients",
+        verbose_name=_("shop"),
     )
     user = models.ForeignKey(
-        User, null=True, blank=True, on_delete=models.PROTECT, related_name="api_clients"
+        User,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="api_clients",
+        verbose_name=_("account"),
     )
-    scopes = ArrayField(models.CharField(max_length=20, choices=Scope), default=list, blank=True)
-    is_active = models.BooleanField(default=True)
+    scopes = ArrayField(
+        models.CharField(max_length=20, choices=Scope),
+        default=list,
+        blank=True,
+        verbose_name=_("scopes"),
+    )
+    is_active = models.BooleanField(_("active"), default=True)
 
     class Meta:
+        verbose_name, verbose_name_plural = _("API client"), _("API clients")
         constraints = [
             models.CheckConstraint(
                 condition=Q(kind=ClientKind.SHOP, shop__isnull=False, user__isnull=True)
@@ -77,8 +96,10 @@ class ApiClient(models.Model):
 class ApiKey(AbstractAPIKey):
     """One secret of a client, stored as a hash; two live ones at a time let it be rotated."""
 
-    client = models.ForeignKey(ApiClient, on_delete=models.PROTECT, related_name="keys")
-    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    client = models.ForeignKey(
+        ApiClient, on_delete=models.PROTECT, related_name="keys", verbose_name=_("API client")
+    )
+    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
 
     objects: ClassVar[APIKeyManager] = APIKeyManager()
 

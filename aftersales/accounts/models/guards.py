@@ -37,10 +37,11 @@ class AttemptLimit(models.Model):
 class RoleRequirement(models.Model):
     """What the firm demands of everybody who holds a role."""
 
-    role = models.CharField(max_length=20, choices=Role, unique=True)
+    role = models.CharField(_("role"), max_length=20, choices=Role, unique=True)
     second_factor = models.BooleanField(_("second factor required"), default=False)
 
     class Meta:
+        verbose_name, verbose_name_plural = _("duty of a role"), _("duties of roles")
         constraints = [
             models.CheckConstraint(
                 condition=Q(role__in=Role.values), name="accounts_rolerequirement_role_known"
@@ -67,6 +68,7 @@ class AccountEvent(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        verbose_name, verbose_name_plural = _("account event"), _("account events")
         constraints = [
             models.CheckConstraint(
                 condition=Q(user__isnull=False, client__isnull=True)

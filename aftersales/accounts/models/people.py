@@ -41,9 +41,9 @@ class Language(models.TextChoices):
 class TwoNames(models.Model):
     """A data row that people see: one name in each language of the portal."""
 
-    code = models.SlugField(max_length=40, unique=True)
-    name_zh = models.CharField(max_length=80)
-    name_en = models.CharField(max_length=80)
+    code = models.SlugField(_("code"), max_length=40, unique=True)
+    name_zh = models.CharField(_("Chinese name"), max_length=80)
+    name_en = models.CharField(_("English name"), max_length=80)
 
     class Meta:
         abstract = True
@@ -63,10 +63,11 @@ class Team(TwoNames):
     Exactly one team takes in the cases that nobody has a rule for.
     """
 
-    kind = models.CharField(max_length=20, choices=TeamKind, default=TeamKind.SERVICE)
-    is_intake = models.BooleanField(default=False)
+    kind = models.CharField(_("kind"), max_length=20, choices=TeamKind, default=TeamKind.SERVICE)
+    is_intake = models.BooleanField(_("takes in cases that no rule places"), default=False)
 
     class Meta:
+        verbose_name, verbose_name_plural = _("team"), _("teams")
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(kind__in=TeamKind.values), name="accounts_team_kind_known"
@@ -98,6 +99,9 @@ class Team(TwoNames):
 
 class Skill(TwoNames):
     """Something a member of staff was trained for, such as a product category."""
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("skill"), _("skills")
 
 
 class UserManager(DjangoUserManager["User"]):
@@ -150,21 +154,36 @@ class User(AbstractUser):
     user_permissions = None  # type: ignore[assignment]
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    staff_number = models.CharField(max_length=20, unique=True)
-    display_name = models.CharField(max_length=80)
-    roles = ArrayField(models.CharField(max_length=20, choices=Role), default=list, blank=True)
-    team = models.ForeignKey(
-        Team, null=True, blank=True, on_delete=models.PROTECT, related_name="members"
+    staff_number = models.CharField(_("staff number"), max_length=20, unique=True)
+    display_name = models.CharField(_("name"), max_length=80)
+    roles = ArrayField(
+        models.CharField(max_length=20, choices=Role),
+        default=list,
+        blank=True,
+        verbose_name=_("roles"),
     )
-    skills = models.ManyToManyField(Skill, blank=True, related_name="holders")
-    language = models.CharField(max_length=10, choices=Language, default=Language.CHINESE)
-    is_present = models.BooleanField(default=True)
+    team = models.ForeignKey(
+        Team,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="members",
+        verbose_name=_("team"),
+    )
+    skills = models.ManyToManyField(
+        Skill, blank=True, related_name="holders", verbose_name=_("skills")
+    )
+    language = models.CharField(
+        _("language"), max_length=10, choices=Language, default=Language.CHINESE
+    )
+    is_present = models.BooleanField(_("present"), default=True)
 
     objects: ClassVar[UserManager] = UserManager()
 
     REQUIRED_FIELDS = ["email", "staff_number", "display_name"]
 
     class Meta:
+        verbose_name, verbose_name_plural = _("account"), _("accounts")
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(roles__contained_by=Role.values),
