@@ -100,6 +100,7 @@ def test_bulk_create_stores_blobs_and_indexes() -> None:
         lambda c: Contact.objects.filter(pk=c.pk).update(phone="13900000000"),
         lambda c: Contact.objects.filter(pk=c.pk).update(phone=b"13900000000"),
         lambda c: Contact.objects.filter(pk=c.pk).update(phone=c.phone),
+        lambda c: Contact.objects.filter(pk=c.pk).update(phone=b"\x01\x02k1" + b"13900000000" * 3),
         lambda c: Contact.objects.filter(pk=c.pk).update(phone=Value("13900000000")),
         lambda c: Contact.objects.filter(pk=c.pk).update(phone_index=b"\x02b1" + b"0" * 16),
         lambda c: Contact.objects.bulk_update([c], ["phone"]),
@@ -193,6 +194,9 @@ def test_a_value_taken_out_by_values_cannot_be_stored_elsewhere() -> None:
         other.phone = taken
     with pytest.raises(crypto.UndecryptableError):
         make_contact(phone=taken)
+    taken = Contact.objects.values_list("address", flat=True).get(pk=contact.pk)
+    with pytest.raises(crypto.UndecryptableError):
+        make_contact(address=taken)
 
 
 # --- out -----------------------------------------------------------------------------------------

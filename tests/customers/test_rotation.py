@@ -4,9 +4,10 @@ import io
 import threading
 from typing import Any
 
+import pgtrigger
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import InternalError, connection, transaction
 from pytest_django import Settings
 
 from aftersales.common import crypto
@@ -93,6 +94,20 @@ def test_it_goes_on_where_it_stopped(settings: Settings) -> None:
         rotate(check=True)
     rotate()
     rotate(check=True)
+
+
+@pytest.mark.django_db
+def test_append_only_tables_are_let_through(settings: Settings) -> None:
+    make_contact()
+    frozen = pgtrigger.Protect(name="frozen", operation=pgtrigger.Update)
+    with frozen.register(Contact):  # type: ignore[arg-type]
+        frozen.install(Contact)  # type: ignore[arg-type]
+        with pytest.raises(InternalError), transaction.atomic():
+            Contact.objects.update(language="en")
+        new_keys_first(settings)
+        rotate()
+    only_new_keys(settings)
+    assert Contact.objects.get().phone.clear() == "13812345678"
 
 
 @pytest.mark.django_db
