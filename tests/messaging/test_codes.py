@@ -1,6 +1,6 @@
 import threading
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,21 @@ from pytest_django import Settings
 from aftersales.common import dbtime, errors
 from aftersales.messaging import codes, relay
 from aftersales.messaging.models import Code, Outbox
+from tests.messaging.races import at_once
 from tests.messaging.rows import NOW, make_contact
 
 pytestmark = pytest.mark.django_db
 
 
-def issue(subject: str = "contact:1", **changes: Any) -> str:
-    contact_id = changes.pop("contact_id", None) or make_contact(phone=None, email=None).id
-    values = {"contact_id": contact_id, "channel": "sms", "now": NOW} | changes
-    return codes.digits(codes.issue("sign_in", subject, **values))
+def issue(
+    subject: str = "contact:1",
+    *,
+    contact_id: int | None = None,
+    channel: codes.Channel = "sms",
+    now: datetime = NOW,
+) -> str:
+    to = contact_id or make_contact(phone=None, email=None).id
+    return codes.digits(codes.issue("sign_in", subject, contact_id=to, channel=channel, now=now))
 
 
 def redeemed(entered: str, *, subject: str = "contact:1", now: Any = NOW) -> bool:
@@ -121,23 +127,15 @@ def test_it_gives_three_an_hour_to_one_address() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_it_counts_two_requests_at_once_one_after_the_other() -> None:
     contact = make_contact()
-    gate, results = threading.Barrier(6), []
 
-    def ask() -> None:
-        gate.wait()
+    def ask() -> bool:
         try:
-            results.append(
-                bool(codes.issue("s", "x", contact_id=contact.id, channel="sms", now=NOW))
-            )
+            issue(contact_id=contact.id)
         except errors.TooMany:
-            results.append(False)
-        finally:
-            connection.close()
+            return False
+        return True
 
-    threads = [threading.Thread(target=ask) for _ in range(6)]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
-    assert sorted(results) == [False, False, False, True, True, True]
+    assert sorted(at_once(6, ask)) == [False] * 3 + [True] * 3
 
 
 @pytest.mark.django_db(transaction=True)
@@ -146,7 +144,6 @@ def test_it_opens_once_though_two_enter_it_at_the_same_moment(
 ) -> None:
     code = issue()
     real, together = codes.digits, threading.Barrier(2)
-    results: list[bool] = []
 
     def meet(row: Code) -> str:
         # Under lock nobody ever comes to meet.
@@ -155,31 +152,13 @@ def test_it_opens_once_though_two_enter_it_at_the_same_moment(
         return real(row)
 
     monkeypatch.setattr(codes, "digits", meet)
-
-    def enter() -> None:
-        results.append(redeemed(code))
-        connection.close()
-
-    threads = [threading.Thread(target=enter) for _ in range(2)]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
-    assert sorted(results) == [False, True]
+    assert sorted(at_once(2, lambda: redeemed(code))) == [False, True]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_it_counts_tries_at_once_one_after_the_other() -> None:
     code = issue()
-    gate, results = threading.Barrier(8), []
-
-    def guess() -> None:
-        gate.wait()
-        results.append(redeemed(wrong(code)))
-        connection.close()
-
-    threads = [threading.Thread(target=guess) for _ in range(8)]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
-    assert results == [False] * 8
+    assert at_once(8, lambda: redeemed(wrong(code))) == [False] * 8
     assert Code.objects.get().tries == 5
     assert not redeemed(code)
 

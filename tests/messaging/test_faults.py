@@ -17,7 +17,7 @@ from django.db import connections
 from pytest_django import Settings
 
 from aftersales.common import dbtime
-from aftersales.messaging import outbox, relay, webhook_relay
+from aftersales.messaging import outbox, relay, topics, webhook_relay
 from aftersales.messaging.drafts import Draft, MailDraft, NoticeDraft, UserRef
 from aftersales.messaging.models import Notice, Outbox, WebhookEndpoint
 from tests.factories import make_user
@@ -118,7 +118,7 @@ def test_it_delivers_all_mails_with_one_duplicate_a_kill_at_most(
     chaos: Callable[..., int], mail_template: str, mail_server: MailServer
 ) -> None:
     contact = make_contact()
-    relay.topics.register_template("probe/hello", context=dict)
+    topics.register_template("probe/hello", context=dict)
     rows = [make_mail(contact, f"k{n}") for n in range(300)]
     Outbox.objects.update(recipient=f"user:{make_user().id}")
     mail_server.before_answer = lambda: time.sleep(0.002)
@@ -182,7 +182,7 @@ def test_it_delivers_once_each_after_the_mail_server_was_away(
     mail_template: str, mail_server: MailServer, receiver: Receiver, settings: Settings
 ) -> None:
     settings.EMAIL_TIMEOUT = 0.2
-    relay.topics.register_template("probe/hello", context=dict)
+    topics.register_template("probe/hello", context=dict)
     contact = make_contact()
     rows = [make_mail(contact, f"k{n}") for n in range(20)]
     make_call(make_endpoint(receiver.url + "/200"))
@@ -203,7 +203,7 @@ def test_it_delivers_once_each_after_the_mail_server_was_away(
 def test_it_sends_each_mail_once_though_two_relays_run(
     mail_template: str, mail_server: MailServer
 ) -> None:
-    relay.topics.register_template("probe/hello", context=dict)
+    topics.register_template("probe/hello", context=dict)
     contact = make_contact()
     for n in range(25):
         make_mail(contact, f"k{n}")

@@ -1,14 +1,14 @@
-import threading
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, transaction
 
 from aftersales.common import dbtime
 from aftersales.messaging import limits, outbox, relay
 from aftersales.messaging.drafts import ContactRef, Draft, MailDraft, UserRef
 from aftersales.messaging.models import Outbox
 from tests.messaging.conftest import Register
+from tests.messaging.races import at_once, held_elsewhere
 from tests.messaging.rows import NOW, make_contact
 
 pytestmark = pytest.mark.django_db
@@ -78,26 +78,11 @@ def test_it_waits_for_whoever_counts_for_the_same_address() -> None:
     wanted: list[tuple[Outbox, Draft]] = [
         (event, MailDraft(ContactRef(contact.id), "a/r", {}, at_most=3))
     ]
-    held, release = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with transaction.atomic():
-            limits.lock_address(contact.id, "mail")
-            held.set()
-            release.wait(10)
-        connection.close()
-
-    other = threading.Thread(target=hold)
-    other.start()
-    held.wait(10)
-    try:
-        connection.cursor().execute("SET lock_timeout = '100ms'")
-        with pytest.raises(OperationalError, match="lock timeout"):
-            limits.admit(wanted, now=NOW)
-    finally:
-        release.set()
-        other.join()
-        connection.close()
+    with (
+        held_elsewhere(lambda: limits.lock_address(contact.id, "mail")),
+        pytest.raises(OperationalError, match="lock timeout"),
+    ):
+        limits.admit(wanted, now=NOW)
     with transaction.atomic():
         assert limits.admit(wanted, now=NOW) == wanted
 
@@ -113,15 +98,6 @@ def test_it_counts_expansions_at_once_one_after_the_other(
     )
     for n in range(40):
         outbox.write("event", f"event:{n}", {})
-    gate = threading.Barrier(4)
-
-    def run() -> None:
-        gate.wait()
-        relay.relay_fan_out()
-        connection.close()
-
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
+    at_once(4, relay.relay_fan_out)
     assert Outbox.objects.filter(topic="mail").count() == 3
     assert not Outbox.objects.pending().filter(topic="event").exists()

@@ -1,10 +1,9 @@
-import threading
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from aftersales.accounts.models import Role
@@ -14,6 +13,7 @@ from aftersales.messaging.drafts import ContactRef, Draft, MailDraft, NoticeDraf
 from aftersales.messaging.models import Notice, Outbox
 from tests.factories import make_user
 from tests.messaging.conftest import Register
+from tests.messaging.races import held_elsewhere
 from tests.messaging.rows import NOW
 
 pytestmark = pytest.mark.django_db
@@ -157,36 +157,24 @@ def test_it_leaves_a_row_alone_that_another_expanded_meanwhile(register: Registe
 @pytest.mark.django_db(transaction=True)
 def test_it_passes_by_the_rows_that_another_relay_is_claiming() -> None:
     events(2)
-    held, release = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with transaction.atomic():
-            list(Outbox.objects.filter(dedupe_key="event:0").select_for_update())
-            held.set()
-            release.wait(10)
-        connection.close()
-
-    other = threading.Thread(target=hold)
-    other.start()
-    held.wait(10)
-    with connection.cursor() as cursor:
-        cursor.execute("SET lock_timeout = '1s'")
-    try:
+    first = Outbox.objects.filter(dedupe_key="event:0")
+    with held_elsewhere(lambda: list(first.select_for_update())):
         rows = relay.claim("event", limit=100, lease=timedelta(minutes=1))
-        assert [row.dedupe_key for row in rows] == ["event:1"]
-    finally:
-        release.set()
-        other.join()
-        connection.close()
+    assert [row.dedupe_key for row in rows] == ["event:1"]
 
 
 def test_it_lets_no_topic_starve(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     monkeypatch.setattr(relay, "BATCH", 2)
-    register("event", expand=lambda payload: order.append("event") or [])
-    register("other", expand=lambda payload: order.append("other") or [])
+
+    def note(payload: Mapping[str, Any]) -> list[Draft]:
+        order.append("other" if "o" in payload else "event")
+        return []
+
+    register("event", expand=note)
+    register("other", expand=note)
     events(6)
-    outbox.write("other", "o", {})
+    outbox.write("other", "o", {"o": 1})
     relay.relay_fan_out()
     assert order.index("other") <= 3
 
