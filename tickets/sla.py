@@ -106,7 +106,7 @@ class Stage:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Stage":
-        """``{"at": "80%", "to": ["owner"], "quiet": false}``; raises ValueError for a bad ``at``."""
+        """``{"at": "80%", "to": ["owner"], "quiet": false}``; raises ValueError for no moment."""
         stage = cls(value["at"], tuple(value.get("to", ())), bool(value.get("quiet", False)))
         parse_offset(stage.at)
         return stage
@@ -221,14 +221,17 @@ def phase(
     risk_at: datetime | None,
     met_at: datetime | None,
     now: datetime,
+    resumes_at: datetime | None = None,
 ) -> Phase:
     """What a reader sees at ``now``, whether or not a worker has been there since.
 
-    A promise kept at the very moment it is due is kept in time.
+    A promise kept at the very moment it is due is kept in time. One that stands still runs on by
+    itself after ``resumes_at``.
     """
     if state == State.MET:
         return Phase.MET if met_at is not None and met_at <= due_at else Phase.MET_LATE
-    if state != State.RUNNING:
+    runs_again = state == State.PAUSED and resumes_at is not None and resumes_at < now
+    if state != State.RUNNING and not runs_again:
         return Phase(state)
     if due_at < now:
         return Phase.OVERDUE if party == Party.US else Phase.LAPSED

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection
 
-PATIENCE = 30.0
+PATIENCE = 30.0  # seconds
 
 
 class Runner:
@@ -17,7 +17,7 @@ class Runner:
     def __init__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         self.result: Any = None
         self.error: Exception | None = None
-        self._call = lambda: function(*args, **kwargs)
+        self._call: Callable[[], Any] = lambda: function(*args, **kwargs)
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=lambda: context.run(self._run), daemon=True)
         self._thread.start()

@@ -14,7 +14,7 @@ def calendar(version_id: int) -> worktime.Calendar:
 
 @lru_cache(maxsize=64)
 def endless_calendar(version_id: int) -> worktime.Calendar:
-    """The same, its week pattern carried on past its last day; deadlines from it are provisional."""
+    """The same, its week pattern carried on past its last day; what it says is provisional."""
     return (
         CalendarVersion.objects.prefetch_related("dates").get(pk=version_id).worktime(endless=True)
     )

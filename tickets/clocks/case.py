@@ -4,13 +4,13 @@ Every write of tickets and of the apps above goes through ``open_case``. Settlin
 is why a reply one second late, or a pause set after the deadline, still leaves its breach.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Max
 
 from aftersales.common import dbtime, errors
 from tickets import sla
@@ -44,6 +44,7 @@ def open_case(ticket_id: int) -> Iterator[Case]:
             raise errors.NotVisible()
         (case,) = load([ticket], dbtime.database_now())
         settle([case])
+        write([case])
         token = _open_ids.set((*held, ticket_id))
         try:
             yield case
@@ -72,34 +73,43 @@ def load(tickets: Sequence[Ticket], now: datetime) -> list[Case]:
     return cases
 
 
-def settle(cases: Sequence[Case], *, cause: str = Clock.Cause.NONE) -> None:
+def settle(
+    cases: Sequence[Case], *, cause: str = Clock.Cause.NONE, late_anyway: Sequence[Clock] = ()
+) -> None:
     """Let everything happen that was due before now: waits that end by themselves, then stages.
 
-    Pure in its effect on rows: what it changes is written by ``store``. ``cause`` marks breaches
-    that come of regrading or of a corrected calendar.
+    Clocks, explanations and events are written by ``write``. ``cause`` marks breaches that come of
+    regrading or of a corrected calendar; ``late_anyway`` are clocks that were late without it.
     """
+    marks = [len(case.events) for case in cases]
     for case in cases:
         _end_lapsed_waits(case)
-    breached = [
-        (case, clock) for case in cases for clock in _fire_due(case, cause) if clock.target.explain
-    ]
-    numbers = _next_numbers({case.ticket.pk for case, _ in breached})
-    for case, clock in breached:
-        case.ask_for_explanation(clock, numbers[case.ticket.pk])
-        numbers[case.ticket.pk] += 1
-    # After an outage the explanation itself may be overdue by now; it asks for no further one.
-    for case in {id(case): case for case, _ in breached}.values():
-        _fire_due(case, cause)
+    _ask_for_explanations(
+        [
+            (case, clock)
+            for case in cases
+            for clock in _fire_due(case, cause, late_anyway)
+            if clock.target.explain
+        ]
+    )
+    for case, mark in zip(cases, marks, strict=True):
+        case.events[mark:] = sorted(case.events[mark:], key=lambda event: event.at)
 
 
-def store(cases: Sequence[Case]) -> None:
-    """Write clocks, explanations, events with their outbox rows, and the cases, in bulk."""
+def write(cases: Sequence[Case]) -> None:
+    """Write what was noted so far, in bulk: clocks, explanations, events with their outbox rows."""
     Clock.objects.bulk_create([clock for case in cases for clock in case.new_clocks])
     Explanation.objects.bulk_create([new for case in cases for new in case.new_explanations])
     rows.write_clocks([clock for case in cases for clock in case.changed_clocks.values()])
-    events = [event for case in cases for event in case.events]
-    if events:
+    if events := [event for case in cases for event in case.events]:
         rows.write_events(events, cases[0].now)
+    for case in cases:
+        case.written()
+
+
+def store(cases: Sequence[Case]) -> None:
+    """Write everything, and of the cases when they wake next."""
+    write(cases)
     woken_elsewhen = []
     for case in cases:
         ticket = case.ticket
@@ -123,7 +133,7 @@ def _end_lapsed_waits(case: Case) -> None:
                 react(case, pause)
 
 
-def _fire_due(case: Case, cause: str) -> list[Clock]:
+def _fire_due(case: Case, cause: str, late_anyway: Sequence[Clock]) -> list[Clock]:
     """Reach every stage that lies before now; returns the promises of ours newly broken.
 
     Each stage is an event at its own moment, but only a clock's last one tells anybody.
@@ -136,10 +146,11 @@ def _fire_due(case: Case, cause: str) -> list[Clock]:
         reached = [stage for stage in stages if stage[0] < case.now]
         clock.stage = reached[-1][1]
         clock.schedule(stages[len(reached) :])
+        because = Clock.Cause.NONE.value if clock in late_anyway else cause
         for at, key in reached:
             if key == sla.BREACH:
                 clock.breached_at = clock.due_at
-                clock.breach_cause = cause
+                clock.breach_cause = because
                 if clock.party == sla.Party.US:
                     broken.append(clock)
             case.record(
@@ -148,24 +159,38 @@ def _fire_due(case: Case, cause: str) -> list[Clock]:
                 at=at,
                 stage=key,
                 superseded=(at, key) != reached[-1],
-                cause=cause,
+                cause=because,
             )
         case.touch(clock)
     return broken
+
+
+def _ask_for_explanations(broken: Sequence[tuple[Case, Clock]]) -> None:
+    """One explanation for each breach; a signed one that explains this very deadline is enough."""
+    ids = {case.ticket.pk for case, _ in broken}
+    if not ids:
+        return
+    numbers: Counter[int] = Counter()
+    explained = set()
+    for ticket_id, number, clock_id, missed_at, state in Explanation.objects.filter(
+        ticket__in=ids
+    ).values_list("ticket", "number", "clock", "missed_at", "state"):
+        numbers[ticket_id] = max(numbers[ticket_id], number)
+        if state != Explanation.State.WITHDRAWN:
+            explained.add((clock_id, missed_at))
+    for case, clock in broken:
+        if (clock.pk, clock.due_at) in explained:
+            continue
+        numbers[case.ticket.pk] += 1
+        # Nobody could know before now of a deadline that was moved into the past.
+        asked_at = case.now if clock.breach_cause else clock.due_at
+        case.ask_for_explanation(clock, numbers[case.ticket.pk], asked_at=asked_at)
+    # After an outage the explanation itself may be overdue by now; it asks for no further one.
+    for case in {id(case): case for case, _ in broken}.values():
+        _fire_due(case, Clock.Cause.NONE, ())
 
 
 def _event_name(clock: Clock, at: datetime, key: str) -> str:
     if key == sla.BREACH:
         return "clock.breached" if clock.party == sla.Party.US else "clock.lapsed"
     return "clock.warned" if at < clock.due_at else "clock.escalated"
-
-
-def _next_numbers(ticket_ids: Iterable[int]) -> dict[int, int]:
-    """The next explanation number of each of these cases."""
-    ids = list(ticket_ids)
-    numbers = dict.fromkeys(ids, 1)
-    if ids:
-        used = Explanation.objects.filter(ticket__in=ids).values_list("ticket")
-        for ticket_id, last in used.annotate(last=Max("number")):
-            numbers[ticket_id] = last + 1
-    return numbers

@@ -126,15 +126,20 @@ class Case:
             cycle=cycle,
             party=target.party,
             target=target,
-            calendar_version=self.calendar_version(target.calendar_id),
             started_at=started_at or self.now,
         )
-        if any(pause.stops_clock(clock) for pause in self.open_pauses):
-            clock.state = sla.State.PAUSED
         self.time(clock)
         self.clocks.append(clock)
         self.new_clocks.append(clock)
         return clock
+
+    def promise_again(self, clock: Clock) -> None:
+        """A promise of this case that was cancelled runs again, by the target of today."""
+        target = self.policy.target(clock.kind, self.ticket)
+        if target is not None:
+            clock.ticket, clock.target, clock.stage = self.ticket, target, ""
+            self.time(clock)
+            self.clocks.append(clock)
 
     def meet(self, kind: str, subject: str = "", *, at: datetime | None = None) -> None:
         """The promise is kept, at the moment of the deed; nothing happens if none is live."""
@@ -149,15 +154,42 @@ class Case:
             self.end(clock, sla.State.CANCELLED)
 
     def end(self, clock: Clock, state: sla.State, *, met_at: datetime | None = None) -> None:
+        """Nothing comes of the clock any more. One that stands still is judged as it stands.
+
+        A deed in time whose record comes after the deadline takes the breach back.
+        """
+        if clock.state == sla.State.PAUSED:
+            clock.due_at = self.plan(clock, waits_until=met_at or self.now).due_at
+        if clock.breached_at is not None and met_at is not None and met_at <= clock.due_at:
+            self.withdraw_breach(clock)
         clock.state = state
         clock.met_at = met_at
+        clock.resumes_at = None
         clock.schedule([])
         self.touch(clock)
 
-    def ask_for_explanation(self, clock: Clock, number: int) -> None:
-        """Open the overdue explanation of a breach; it is due from the true moment of the breach."""
-        self.new_explanations.append(Explanation(ticket=self.ticket, clock=clock, number=number))
-        self.promise(EXPLANATION, subject=str(number), started_at=clock.due_at)
+    # --- breaches and their explanations --------------------------------------------------------
+
+    def ask_for_explanation(self, clock: Clock, number: int, *, asked_at: datetime) -> None:
+        """Open the overdue explanation of a breach, with a clock of its own from ``asked_at``."""
+        self.new_explanations.append(
+            Explanation(ticket=self.ticket, clock=clock, number=number, missed_at=clock.due_at)
+        )
+        self.promise(EXPLANATION, subject=str(number), started_at=asked_at)
+
+    def withdraw_breach(self, clock: Clock, *, still_late: bool = False) -> None:
+        """The promise was not broken after all: its verdict and its explanation fall away.
+
+        ``still_late`` keeps the explanation: another deadline was missed instead.
+        """
+        if clock.breached_at is None:
+            return
+        self.record("clock.breach_withdrawn", clock=clock)
+        clock.breached_at = None
+        clock.breach_cause = Clock.Cause.NONE
+        if not still_late:
+            for explanation in clock.explanations.order_by("number"):
+                self.withdraw_explanation(explanation)
 
     def withdraw_explanation(self, explanation: Explanation) -> None:
         """What was to be explained is no longer a breach, or no longer asked; signed ones stay."""
@@ -185,11 +217,8 @@ class Case:
         )
         self.pauses.append(pause)
         for clock in self.clocks:
-            unbroken = clock.state == sla.State.RUNNING and clock.breached_at is None
-            if unbroken and pause.stops_clock(clock):
-                clock.state = sla.State.PAUSED
-                clock.next_at = None
-                self.touch(clock)
+            if clock.is_live and clock.breached_at is None and pause.stops_clock(clock):
+                self.time(clock, only=set(clock.stage_keys))
         return pause
 
     def resume(self, subject: str = "") -> None:
@@ -202,30 +231,41 @@ class Case:
         pause.ended_at = at
         pause.save(update_fields=["ended_at"])
         for clock in self.clocks:
-            if clock.state != sla.State.PAUSED or not pause.stops_clock(clock):
-                continue
-            if not any(other.stops_clock(clock) for other in self.open_pauses):
-                clock.state = sla.State.RUNNING
+            if clock.state == sla.State.PAUSED and pause.stops_clock(clock):
                 self.time(clock, only=set(clock.stage_keys))
-                self.touch(clock)
 
     # --- arithmetic ----------------------------------------------------------------------------
 
     def time(self, clock: Clock, *, only: set[str] | None = None) -> None:
-        """Give the clock its deadline and its stages, from its own start and with all pauses.
+        """Give a live clock deadline, stages and state, from its own start and with all pauses.
 
-        ``only`` keeps the stages that are still to come; those reached stay reached.
+        It stands still while a wait that began before the deadline is open; the deadline is then
+        the latest one possible, so that no reader needs a worker when the wait ends by itself. It
+        counts by the newest facts of its calendar. ``only`` keeps the stages that are still to
+        come; those reached stay reached.
         """
+        clock.calendar_version = self.calendar_version(clock.target.calendar_id)
         plan = self.plan(clock)
         clock.due_at, clock.risk_at = plan.due_at, plan.risk_at
+        waits = [
+            pause.limit_at
+            for pause in self.open_pauses
+            if pause.started_at < plan.due_at and pause.stops_clock(clock)
+        ]
+        clock.resumes_at = max(waits, default=None)
+        clock.state = sla.State.PAUSED if waits else sla.State.RUNNING
         clock.schedule([(at, key) for at, key in plan.stages if only is None or key in only])
+        self.touch(clock)
 
-    def plan(self, clock: Clock) -> sla.Plan:
-        """The clock's deadline and stages under its target; past the calendar's end provisional."""
+    def plan(self, clock: Clock, *, waits_until: datetime | None = None) -> sla.Plan:
+        """The clock's deadline and stages under its target; past the calendar's end provisional.
+
+        An open wait counts up to ``waits_until``, or to its limit.
+        """
         spans = [
-            sla.Span(pause.started_at, pause.ended_at)
+            sla.Span(pause.started_at, pause.ended_at or waits_until or pause.limit_at)
             for pause in self.pauses
-            if pause.ended_at is not None and pause.stops_clock(clock)
+            if pause.stops_clock(clock)
         ]
         target, version = clock.target, clock.calendar_version_id
 
@@ -235,12 +275,14 @@ class Case:
             )
 
         try:
-            return plan(calendars.calendar(version))
+            counted = plan(calendars.calendar(version))
+            clock.provisional = False
         except worktime.CalendarEnded:
+            counted = plan(calendars.endless_calendar(version))
             if not clock.provisional:
                 clock.provisional = True
-                self.record("clock.provisional", kind=clock.kind, subject=clock.subject)
-            return plan(calendars.endless_calendar(version))
+                self.record("clock.provisional", clock=clock)
+        return counted
 
     def calendar_version(self, calendar_id: int) -> CalendarVersion:
         if calendar_id not in self._calendar_versions:
@@ -250,6 +292,11 @@ class Case:
     def touch(self, clock: Clock) -> None:
         if clock.pk is not None:
             self.changed_clocks[clock.pk] = clock
+
+    def written(self) -> None:
+        """What was noted so far is in the database."""
+        self.new_clocks, self.changed_clocks = [], {}
+        self.new_explanations, self.events = [], []
 
     def derive(self) -> None:
         """Set the ticket's wake time and next deadline from its clocks and open pauses."""

@@ -36,8 +36,8 @@ class NewEvent:
     params: dict[str, Any] = field(default_factory=dict)
 
 
-# ON CONFLICT: a stage that was reached once for this deadline is not told twice, whatever
-# regrading did in between; the outbox row is made only for an event that was really written.
+# ON CONFLICT: a stage that was reached once for this deadline, be it by the course of time or by
+# regrading, is not told twice; the outbox row is made only for an event that was really written.
 _WRITE_EVENTS = """
 WITH written AS (
     INSERT INTO tickets_event (ticket_id, name, subject, clock_id, stage, due_at, actor_kind,
@@ -48,8 +48,7 @@ WITH written AS (
         clock_id bigint, stage text, due_at timestamptz, actor_kind text, actor_user_id bigint,
         actor_label text, reason text, "before" jsonb, "after" jsonb, params jsonb, at timestamptz)
     ORDER BY position
-    ON CONFLICT (clock_id, stage, due_at) WHERE clock_id IS NOT NULL AND NOT stage = ''
-        DO NOTHING
+    ON CONFLICT DO NOTHING
     RETURNING id
 )
 INSERT INTO messaging_outbox (topic, dedupe_key, payload, created_at, available_at)
@@ -62,18 +61,31 @@ UPDATE tickets_clock AS clock SET
     provisional = new.provisional, due_at = new.due_at, risk_at = new.risk_at,
     next_at = new.next_at, stage_at = new.stage_at, stage_keys = new.stage_keys,
     stage = new.stage, met_at = new.met_at, breached_at = new.breached_at,
-    breach_cause = new.breach_cause, state = new.state
+    breach_cause = new.breach_cause, state = new.state, resumes_at = new.resumes_at
 FROM jsonb_to_recordset(%s) AS new (id bigint, target_id bigint, calendar_version_id bigint,
     provisional boolean, due_at timestamptz, risk_at timestamptz, next_at timestamptz,
     stage_at timestamptz[], stage_keys text[], stage text, met_at timestamptz,
-    breached_at timestamptz, breach_cause text, state text)
+    breached_at timestamptz, breach_cause text, state text, resumes_at timestamptz)
 WHERE clock.id = new.id
 """
 
 _CLOCK_COLUMNS = (
-    "id target_id calendar_version_id provisional due_at risk_at next_at stage_at stage_keys "
-    "stage met_at breached_at breach_cause state"
-).split()
+    "id",
+    "target_id",
+    "calendar_version_id",
+    "provisional",
+    "due_at",
+    "risk_at",
+    "next_at",
+    "stage_at",
+    "stage_keys",
+    "stage",
+    "met_at",
+    "breached_at",
+    "breach_cause",
+    "state",
+    "resumes_at",
+)
 
 _WRITE_WAKE_TIMES = """
 UPDATE tickets_ticket AS ticket

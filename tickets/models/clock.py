@@ -32,7 +32,8 @@ class Clock(models.Model):
 
     ``stage_at`` and ``stage_keys`` are the stages still to come, earliest first, and ``next_at``
     the first of them; ``stage`` is the last that was reached. ``breached_at`` is the deadline
-    itself, never the moment of its discovery; the clock runs on until it is met.
+    itself, never the moment of its discovery; the clock runs on until it is met. While paused it
+    runs on by itself at ``resumes_at``, and ``due_at`` is the latest possible one: of then.
     """
 
     class Cause(models.TextChoices):
@@ -61,6 +62,7 @@ class Clock(models.Model):
     breached_at = models.DateTimeField(null=True)
     breach_cause = models.CharField(max_length=12, choices=Cause, default="", blank=True)
     state = models.CharField(max_length=10, default=sla.State.RUNNING.value)
+    resumes_at = models.DateTimeField(null=True)
 
     objects = ClockQuerySet.as_manager()
 
@@ -85,6 +87,11 @@ class Clock(models.Model):
             models.CheckConstraint(
                 condition=Q(next_at__isnull=True) | Q(state="running"),
                 name="tickets_clock_only_running_wakes",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="paused", resumes_at__isnull=False)
+                | (~Q(state="paused") & Q(resumes_at__isnull=True)),
+                name="tickets_clock_paused_resumes",
             ),
         ]
         indexes = [
@@ -111,6 +118,7 @@ class Clock(models.Model):
             due_at=self.due_at,
             risk_at=self.risk_at,
             met_at=self.met_at,
+            resumes_at=self.resumes_at,
             now=now,
         )
 
@@ -165,7 +173,8 @@ class Explanation(models.Model):
     """The overdue explanation of one breached promise of ours (manual E 4.1).
 
     Written by the owner, signed by a manager who is not its author; an unsigned one keeps the case
-    from being closed. ``attempt`` counts how often it was written.
+    from being closed. ``missed_at`` is the deadline that it explains, ``attempt`` counts how often
+    it was written.
     """
 
     class State(models.TextChoices):
@@ -180,6 +189,7 @@ class Explanation(models.Model):
     ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="explanations")
     clock = models.ForeignKey(Clock, on_delete=models.CASCADE, related_name="explanations")
     number = models.PositiveSmallIntegerField()
+    missed_at = models.DateTimeField()
     state = models.CharField(max_length=10, choices=State, default=State.DUE)
     attempt = models.PositiveSmallIntegerField(default=1)
     cause = models.TextField(blank=True)
@@ -202,7 +212,7 @@ class Explanation(models.Model):
             ),
             # one breach, one explanation; a withdrawn breach may come true under another level
             models.UniqueConstraint(
-                fields=["clock"],
+                fields=["clock", "missed_at"],
                 condition=~Q(state="withdrawn"),
                 name="tickets_explanation_once_a_breach",
             ),

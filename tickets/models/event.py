@@ -5,7 +5,8 @@ import uuid
 import pgtrigger
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.fields.json import KT
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -49,17 +50,20 @@ class Event(models.Model):
 
     class Meta:
         constraints = [
-            # stands behind "a stage is reached once"
+            # Stands behind "a stage is reached once". By its cause, too: what the first decision
+            # withdrew may come true again when a later one turns back to the same deadline.
             models.UniqueConstraint(
-                fields=["clock", "stage", "due_at"],
+                F("clock"),
+                F("stage"),
+                F("due_at"),
+                KT("params__cause"),
                 condition=Q(clock__isnull=False) & ~Q(stage=""),
+                nulls_distinct=False,
                 name="tickets_event_stage_once",
             )
         ]
         triggers = [
-            pgtrigger.Protect(
-                name="append_only", operation=pgtrigger.Update | pgtrigger.Delete
-            ),
+            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
         ]
 
     def __str__(self) -> str:
