@@ -34,6 +34,8 @@ class AttachmentParser(UploadParser):
 
 
 class AttachmentInput(StrictSerializer):
+    """One file, as multipart/form-data."""
+
     file = serializers.FileField()
     internal = serializers.BooleanField(required=False, default=False)
 
