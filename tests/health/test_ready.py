@@ -94,7 +94,8 @@ def test_it_fails_when_a_scheduled_task_only_ever_fails() -> None:
         name="every.ten.seconds", expected_since=NOW - timedelta(days=1), failed_at=NOW
     )
     with dbtime.at(NOW):
-        assert checks.tasks().facts == {"overdue": ["every.ten.seconds"]}
+        overdue = {"overdue": ["every.ten.seconds"]}
+        assert checks.tasks() == checks.Finding(Verdict.FAILED, overdue)
 
 
 @pytest.mark.usefixtures("_one_task")
@@ -111,7 +112,8 @@ def test_it_gives_a_new_task_time_for_its_first_run() -> None:
 
 def test_it_fails_when_a_migration_is_missing() -> None:
     MigrationRecorder(connection).record_unapplied("health", "0001_initial")
-    assert checks.migrations().facts == {"missing": ["health.0001_initial"]}
+    missing = {"missing": ["health.0001_initial"]}
+    assert checks.migrations() == checks.Finding(Verdict.FAILED, missing)
 
 
 @pytest.mark.parametrize(("seconds", "verdict"), [(1, Verdict.READY), (3, Verdict.FAILED)])
