@@ -37,7 +37,7 @@ def case(request: HttpRequest, token: str) -> HttpResponse:
     try:
         ticket, customer = _behind(token, now)
     except errors.NotVisible:
-        return render(request, "customer/no_case.html", status=404)
+        return render(request, "customer/no_case.html", {"plain": True}, status=404)
     if request.method == "POST":
         return _write(request, ticket, customer, now)
     return _page(request, ticket, customer, MessageForm(), now)
