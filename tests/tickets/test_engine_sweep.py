@@ -1,0 +1,119 @@
+"""The sweep against what goes wrong: a culprit, a lost connection, locks of others, and cost."""
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, OperationalError, connection, connections
+
+from tests.factories import make_ticket, staff_actor
+from tests.tickets.conftest import Moment, at
+from tests.tickets.promises import clock_of, take
+from tests.tickets.races import Runner
+from tickets import clocks, workflow
+from tickets.clocks.promises import Case
+from tickets.models import Event, Ticket
+
+engine = importlib.import_module("tickets.clocks.sweep")  # the package shows the function instead
+
+
+@pytest.fixture
+def fail_on(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Settling this case raises this error, for as long as the test lasts or until undone."""
+    settle = engine.settle
+
+    def arrange(ticket: Ticket, error: Exception) -> None:
+        def settle_or_fail(cases: Sequence[Case]) -> None:
+            if any(case.ticket.pk == ticket.pk for case in cases):
+                raise error
+            settle(cases)
+
+        monkeypatch.setattr(engine, "settle", settle_or_fail)
+
+    return arrange
+
+
+@pytest.mark.parametrize("error", [ValueError("bad row"), OperationalError("statement timeout")])
+def test_a_culprit_never_holds_up_the_others(
+    moment: Moment, fail_on: Any, error: Exception
+) -> None:
+    """An OperationalError is no lost connection yet: a query that is too slow raises it as well."""
+    bad, good = make_ticket(), make_ticket()
+    fail_on(bad, error)
+    moment("2026-11-20 15:31")
+    assert clocks.sweep() == 1
+    assert clock_of(good, "response").breached_at is not None
+    bad.refresh_from_db()
+    assert (bad.wake_at, bad.wake_attempts) == (at("2026-11-20 15:36"), 1)
+
+
+def test_a_pushed_case_that_is_well_again_is_settled_with_its_true_times(
+    moment: Moment, fail_on: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = make_ticket()
+    fail_on(ticket, ValueError("bad row"))
+    moment("2026-11-20 15:31")
+    clocks.sweep()
+    monkeypatch.undo()
+    moment("2026-11-20 15:36:01")
+    assert clocks.sweep() == 1
+    ticket.refresh_from_db()
+    assert ticket.wake_attempts == 0
+    assert ticket.events.get(name="clock.breached", params__kind="response").at == at(
+        "2026-11-20 15:30"
+    )
+
+
+def test_whoever_works_on_a_pushed_case_settles_it(moment: Moment, fail_on: Any) -> None:
+    owner = staff_actor()
+    ticket = make_ticket(by=owner)
+    take(ticket, owner)
+    fail_on(ticket, ValueError("bad row"))
+    moment("2026-11-20 15:31")
+    clocks.sweep()
+    workflow.reply_to_customer(ticket.pk, workflow.Words("您好"), by=owner)
+    ticket.refresh_from_db()
+    assert ticket.wake_attempts == 0
+    assert ticket.wake_at != at("2026-11-20 15:36")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_is_cut_amid_a_batch_leaves_nothing_half_done(
+    moment: Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tickets = [make_ticket() for _ in range(3)]
+    moment("2026-11-20 15:31")
+    settle = engine.settle
+
+    def settle_and_be_cut_off(cases: Sequence[Case]) -> None:
+        settle(cases)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            pid = cursor.fetchone()[0]
+        assert Runner(cut_off, pid).outcome() is None
+
+    monkeypatch.setattr(engine, "settle", settle_and_be_cut_off)
+    with pytest.raises(DatabaseError):
+        clocks.sweep()
+    monkeypatch.undo()
+    assert not Ticket.objects.filter(wake_attempts__gt=0).exists()
+    assert not Event.objects.filter(name="clock.breached").exists()
+    assert clocks.sweep() == 3
+    flagged = Event.objects.filter(name="clock.breached", params__kind="response")
+    assert sorted(flagged.values_list("ticket", flat=True)) == [ticket.pk for ticket in tickets]
+
+
+def cut_off(pid: int) -> None:
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_case_in_somebodys_hands_is_passed_over_and_not_waited_for(moment: Moment) -> None:
+    held, free = make_ticket(), make_ticket()
+    moment("2026-11-20 15:31")
+    with clocks.open_case(held.pk):
+        assert Runner(clocks.sweep).outcome() == 1
+    assert clock_of(free, "response").breached_at is not None
+    assert clock_of(held, "response").breached_at is not None
