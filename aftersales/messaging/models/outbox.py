@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 PENDING = Q(sent_at__isnull=True, dead_at__isnull=True)
 
@@ -37,25 +38,26 @@ class Outbox(models.Model):
     Every column but the first four has a database default, so that a bulk INSERT may leave it out.
     """
 
-    topic = models.CharField(max_length=60)
+    topic = models.CharField(_("topic"), max_length=60)
     dedupe_key = models.CharField(max_length=200)
     payload = models.JSONField()
-    created_at = models.DateTimeField(db_default=Now())
+    created_at = models.DateTimeField(_("written at"), db_default=Now())
     # The next try; while somebody holds the lease, the moment when the lease ends.
     available_at = models.DateTimeField(db_default=Now())
-    attempts = models.PositiveSmallIntegerField(db_default=0)
+    attempts = models.PositiveSmallIntegerField(_("tries"), db_default=0)
     lease = models.UUIDField(null=True, blank=True, editable=False)
     # Whom it is for ("contact:5", "user:7", "endpoint:3"): limits and one-at-a-time go by it.
-    recipient = models.CharField(max_length=40, db_default="", blank=True)
+    recipient = models.CharField(_("recipient"), max_length=40, db_default="", blank=True)
     sent_at = models.DateTimeField(null=True, blank=True)
-    dead_at = models.DateTimeField(null=True, blank=True)
+    dead_at = models.DateTimeField(_("given up at"), null=True, blank=True)
     # A class name and a number, never a text from outside: those quote addresses.
-    last_error = models.CharField(max_length=120, db_default="", blank=True)
+    last_error = models.CharField(_("last error"), max_length=120, db_default="", blank=True)
 
     objects = OutboxQuerySet.as_manager()
 
     class Meta:
-        verbose_name_plural = "outbox"
+        verbose_name = _("outgoing message")
+        verbose_name_plural = _("outgoing messages")
         constraints = [
             models.UniqueConstraint(fields=["dedupe_key"], name="messaging_outbox_once"),
             models.CheckConstraint(
