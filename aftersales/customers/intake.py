@@ -17,6 +17,8 @@ from aftersales.customers import normal
 from aftersales.customers.fields import Sealed, candidates
 from aftersales.customers.models import Contact, Customer, CustomerKind, Order, Product, Unit
 
+# Of a dealer's phone there may be thousands; an older one than these is made anew.
+NEWEST = 50
 # Read with a contact, so that its customer costs no second query.
 _CUSTOMER = tuple(field.attname for field in Customer._meta.concrete_fields)
 
@@ -140,7 +142,7 @@ class _Said:
         return next((contact for contact in known if self.is_said_by(contact)), None)
 
     def customer_among(self, known: Sequence[Contact]) -> Customer | None:
-        """The customer of the oldest contact, of the company named if one is."""
+        """The customer of the newest contact, of the company named if one is."""
         return next(
             (
                 contact.customer
@@ -162,7 +164,7 @@ def _clear(sealed: Sealed[str] | None) -> str:
 
 
 def _known(shop_id: int | None, said: _Said, *, lock_all: bool) -> list[Contact]:
-    """Contacts of the scope with this phone or mail, oldest first, with their customers.
+    """The newest contacts of the scope with this phone or mail, and their customers.
 
     Locks phone and mail until the transaction ends if nobody has them, or always with ``lock_all``.
     Lock and look are two statements in one trip: the second sees what the lock waited for.
@@ -173,7 +175,7 @@ def _known(shop_id: int | None, said: _Said, *, lock_all: bool) -> list[Contact]
     found = Contact.objects.in_scope(shop_id).reached_by(phone=phone, email=said.email)
     look, look_values = (
         found.annotate(**{f"of_{name}": F(f"customer__{name}") for name in _CUSTOMER})
-        .order_by("pk")
+        .order_by("-pk")[:NEWEST]
         .query.sql_with_params()
     )
     anyone, anyone_values = found.order_by().values("pk").query.sql_with_params()

@@ -117,6 +117,32 @@ class TestFindOrCreateContact:
         second = find(phone="13900000000", email=None)
         assert first.customer_id != second.customer_id
 
+    def test_a_dealers_phone_with_very_many_contacts_stays_cheap(
+        self, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        monkeypatch.setattr(intake, "NEWEST", 3)
+        dealer = make_contact(name="客户0", phone="13812345678", email=None, address=None)
+        for number in range(1, 5):
+            make_contact(
+                name=f"客户{number}",
+                phone="13812345678",
+                email=None,
+                address=None,
+                customer=dealer.customer,
+            )
+        decrypted: list[object] = []
+        clear = fields.Sealed.clear
+
+        def counted(sealed: fields.Sealed[str]) -> str:
+            decrypted.append(sealed)
+            return clear(sealed)
+
+        monkeypatch.setattr(fields.Sealed, "clear", counted)
+        with transaction.atomic(), django_assert_num_queries(1):
+            contact = intake.find_or_create_contact(shop_id=None, name="客户2", phone="13812345678")
+        assert contact.customer_id == dealer.customer_id
+        assert len(decrypted) <= 3 * 3
+
     def test_it_costs_one_query_for_a_known_and_three_for_a_new_contact(
         self, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
