@@ -33,7 +33,7 @@ def keyring(name: str) -> dict[str, bytes]:
             key = base64.b64decode(encoded, validate=True)
         except binascii.Error as error:
             raise ImproperlyConfigured(f"{name}: key {key_id!r} is not base64.") from error
-        if not key_id.isalnum() or len(key_id) > 8 or len(key) != 32:
+        if not (key_id.isascii() and key_id.isalnum()) or len(key_id) > 8 or len(key) != 32:
             raise ImproperlyConfigured(
                 f"{name}: write id:base64 with an id of 1 to 8 letters or digits and 32 bytes of key."
             )
