@@ -9,6 +9,11 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from django.test import override_settings
+from hypothesis import settings as hypothesis_settings
+
+# A busy machine is no failure.
+hypothesis_settings.register_profile("ours", deadline=None)
+hypothesis_settings.load_profile("ours")
 
 
 @pytest.fixture(scope="session", autouse=True)
