@@ -50,6 +50,15 @@ class RestClient:
         )
         return self._checked(response)
 
+    def upload(self, path: str, fields: dict[str, Any], **headers: str) -> HttpResponse:
+        """A POST of multipart/form-data; files are whatever Django's test client sends as such."""
+        headers = {"Idempotency-Key": f"test-{next(_keys)}"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        response = self._http.post(path, fields, headers=headers)
+        response.wsgi_request._body = b""  # its stream is read already; only the answer is checked
+        return self._checked(response)
+
     def _checked(self, response: Any) -> HttpResponse:
         document().validate_response(
             DjangoOpenAPIRequest(response.wsgi_request), DjangoOpenAPIResponse(response)

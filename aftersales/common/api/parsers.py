@@ -65,8 +65,8 @@ class UploadParser(parsers.MultiPartParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        declared = str((parser_context or {})["request"].META.get("CONTENT_LENGTH") or 0)
-        if not declared.isdecimal() or int(declared) > self.max_size + self.FRAME:
+        declared = int((parser_context or {})["request"].META["CONTENT_LENGTH"])
+        if declared > self.max_size + self.FRAME:
             raise errors.TooLarge()
         try:
             return super().parse(stream, media_type, parser_context)
