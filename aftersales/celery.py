@@ -53,6 +53,7 @@ def log_as_the_web_does(**kwargs: object) -> None:
 SCHEDULE: dict[str, tuple[str, float, str]] = {
     # when and what: (task, seconds, queue)
     "every-second-scan-sla-clocks": ("tickets.tasks.scan_sla_clocks", 1.0, "sla"),
+    "every-ten-seconds-rebase-sla-clocks": ("tickets.tasks.rebase_sla_clocks", 10.0, "default"),
     "every-minute-close-unanswered-cases": (
         "tickets.tasks.close_unanswered_cases",
         60.0,

@@ -12,6 +12,12 @@ def scan_sla_clocks() -> None:
 
 
 @shared_task
+def rebase_sla_clocks() -> None:
+    """Let promises follow a corrected calendar. Twice: harmless; never: deadlines of old facts."""
+    clocks.rebase()
+
+
+@shared_task
 def remove_orphan_files() -> None:
     """Sweep up what crashes left on the disk. Run twice or never, it is a matter of space only."""
     workflow.remove_orphan_files()

@@ -21,10 +21,16 @@ SIGNATURE = "signature"
 CONFIRMATION = "confirmation"  # the customer's: to object to what was resolved
 TICKET_LEVEL = (ACKNOWLEDGE, RESPONSE, RESOLUTION)  # resolving a case ends these
 
+LIVE = (sla.State.RUNNING.value, sla.State.PAUSED.value)
+
 
 class ClockQuerySet(models.QuerySet["Clock"]):
     def live(self) -> "ClockQuerySet":
-        return self.filter(state__in=(sla.State.RUNNING, sla.State.PAUSED))
+        return self.filter(state__in=LIVE)
+
+    def unbroken(self) -> "ClockQuerySet":
+        """Live ones whose deadline may still move."""
+        return self.live().filter(breached_at__isnull=True)
 
 
 class Clock(models.Model):
@@ -41,13 +47,16 @@ class Clock(models.Model):
         REGRADE = "regrade", _("Breached by regrading")
         CALENDAR = "calendar", _("Breached by a calendar correction")
 
-    ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="clocks")
+    # indexed by its unique promise; target and calendar are not looked up by, but see below
+    ticket = models.ForeignKey(
+        Ticket, on_delete=models.CASCADE, related_name="clocks", db_index=False
+    )
     kind = models.CharField(max_length=40)
     subject = models.CharField(max_length=80, default="", blank=True)
     cycle = models.PositiveSmallIntegerField(default=1)
     party = models.CharField(max_length=10)
-    target = models.ForeignKey(Target, on_delete=models.PROTECT)
-    calendar_version = models.ForeignKey(CalendarVersion, on_delete=models.PROTECT)
+    target = models.ForeignKey(Target, on_delete=models.PROTECT, db_index=False)
+    calendar_version = models.ForeignKey(CalendarVersion, on_delete=models.PROTECT, db_index=False)
     provisional = models.BooleanField(
         default=False, help_text=_("Counted past the calendar's end, by its week pattern.")
     )
@@ -95,12 +104,18 @@ class Clock(models.Model):
             ),
         ]
         indexes = [
+            # the task that lets promises follow a corrected calendar
+            models.Index(
+                fields=["calendar_version", "ticket"],
+                condition=Q(state__in=LIVE, breached_at__isnull=True),
+                name="tickets_clock_calendar",
+            ),
             # the task that closes what nobody objected to
             models.Index(
                 fields=["ticket"],
                 condition=Q(kind=CONFIRMATION, state="running", breached_at__isnull=False),
                 name="tickets_unanswered",
-            )
+            ),
         ]
 
     def __str__(self) -> str:
@@ -108,7 +123,7 @@ class Clock(models.Model):
 
     @property
     def is_live(self) -> bool:
-        return self.state in (sla.State.RUNNING, sla.State.PAUSED)
+        return self.state in LIVE
 
     def phase(self, now: datetime) -> sla.Phase:
         """What a reader sees now, computed and never waiting for a worker."""

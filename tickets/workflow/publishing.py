@@ -43,13 +43,16 @@ class CalendarFacts:
 def publish_calendar(facts: CalendarFacts, *, now: datetime) -> CalendarVersion:
     """Add a version of a calendar; new clocks count by it from now on.
 
-    Raises Conflict for one that ends in under 400 days, ValueError for windows that are no times.
+    Promises that run already follow within seconds (tickets.tasks.rebase_sla_clocks). Locks the
+    calendar. Raises Conflict for one that ends in under 400 days, ValueError for windows that are
+    no times.
     """
     if facts.until < now.date() + SHORTEST_REACH:
         raise errors.Conflict(code="calendar_too_short")
     calendar, _created = Calendar.objects.get_or_create(
         code=facts.code, defaults={"name_zh": facts.name_zh, "name_en": facts.name_en}
     )
+    Calendar.objects.select_for_update().get(pk=calendar.pk)
     version = CalendarVersion.objects.create(
         calendar=calendar,
         number=calendar.versions.count() + 1,
@@ -67,7 +70,9 @@ def publish_calendar(facts: CalendarFacts, *, now: datetime) -> CalendarVersion:
 
 
 @transaction.atomic
-def publish_policy(profile: Mapping[str, Any], calendar: Calendar, *, now: datetime) -> PolicyVersion:
+def publish_policy(
+    profile: Mapping[str, Any], calendar: Calendar, *, now: datetime
+) -> PolicyVersion:
     """Put a profile's rules in force from now on; the version before rules until now.
 
     Raises ValueError, KeyError or TypeError for a profile that does not hold together: a stage or
@@ -85,9 +90,7 @@ def publish_policy(profile: Mapping[str, Any], calendar: Calendar, *, now: datet
         default_calendar=calendar,
         figures=profile["figures"],
     )
-    Target.objects.bulk_create(
-        [_target(version, calendar, row) for row in profile["target"]]
-    )
+    Target.objects.bulk_create([_target(version, calendar, row) for row in profile["target"]])
     for model, name in (
         (LevelDefinition, "level"),
         (GradingRule, "grading_rule"),
