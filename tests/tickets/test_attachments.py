@@ -304,7 +304,7 @@ def test_the_same_content_sent_twice_at_once_is_one_attachment(
 def test_a_full_disk_leaves_no_row_no_event_and_no_part_of_a_file(
     case: Ticket, shop: Actor, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = FileSystemStorage._save
+    real = FileSystemStorage._save  # type: ignore[attr-defined]
 
     def save(self: FileSystemStorage, name: str, content: Any) -> str:
         content.truncate(100)

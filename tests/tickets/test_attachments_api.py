@@ -82,7 +82,7 @@ def taken(response: HttpResponse) -> dict[str, Any]:
     return answer
 
 
-def problem(response: HttpResponse) -> tuple[int, str, list[tuple[str, str]]]:
+def problem(response: Any) -> tuple[int, str, list[tuple[str, str]]]:
     """Status, code, and each fault's pointer and code."""
     assert response["Content-Type"] == "application/problem+json"
     body = json.loads(response.content)
