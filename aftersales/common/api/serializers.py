@@ -26,6 +26,7 @@ JSON_TYPES: list[tuple[type[serializers.Field[Any, Any, Any, Any]], tuple[type, 
 ]
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+PAGING = {"cursor", "limit"}
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -34,7 +35,8 @@ class StrictSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
             wrong = self._unknown(data)
-            if not isinstance(data, QueryDict):
+            # A query and a form have text only; there DRF may turn it into numbers and flags.
+            if not isinstance(data, QueryDict) and not self.context.get("from_query"):
                 wrong |= self._wrong_types(data)
             if wrong:
                 raise ValidationError(wrong | self._other_errors(data, skip=set(wrong)))
@@ -102,20 +104,29 @@ def read_body(serializer: type[Read], request: Request) -> dict[str, Any]:
 
 
 def read_query(serializer: type[Read], request: Request) -> dict[str, Any]:
-    """The checked query; its pointers read ``?name``. Paging parameters belong to the paginator."""
-    query = request.query_params.copy()
-    for own in ("cursor", "limit"):
-        query.pop(own, None)
-    repeated = [name for name, values in query.lists() if len(values) > 1]
+    """The checked query; its pointers read ``?name``. Paging parameters belong to the paginator.
+
+    Only a ListField takes a name said more than once.
+    """
+    query = request.query_params
+    lists = {
+        name
+        for name, field in serializer().fields.items()
+        if isinstance(field, serializers.ListField | serializers.MultipleChoiceField)
+    }
+    given = {
+        name: values if name in lists else values[-1]
+        for name, values in query.lists()
+        if name not in PAGING
+    }
+    repeated = [name for name in given if name not in lists and len(query.getlist(name)) > 1]
     if repeated:
+        detail = _("Say this once only.")
         raise errors.Invalid(
-            *(
-                errors.FieldError(f"?{name}", "repeated", _("Say this once only."))
-                for name in repeated
-            )
+            *(errors.FieldError(f"?{name}", "repeated", detail) for name in repeated)
         )
     try:
-        return _read(serializer(data=query, context={"request": request}))
+        return _read(serializer(data=given, context={"request": request, "from_query": True}))
     except ValidationError as error:
         raise errors.Invalid(
             *(
