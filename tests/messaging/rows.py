@@ -3,16 +3,16 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from aftersales.customers.models import Contact, Customer
+from aftersales.customers.models import Contact
 from aftersales.messaging import outbox, webhooks
 from aftersales.messaging.models import Outbox, WebhookEndpoint
+from tests import factories
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
 def make_contact(**changes: Any) -> Contact:
-    values = {"name": "王小明", "email": "ming@example.com", "phone": "13800138000"} | changes
-    return Contact.objects.create(customer=Customer.objects.create(), **values)
+    return factories.make_contact(**{"email": "ming@example.com", "phone": "13800138000"} | changes)
 
 
 def make_mail(contact: Contact, key: str = "k", **changes: Any) -> Outbox:

@@ -163,7 +163,9 @@ def test_it_counts_tries_at_once_one_after_the_other() -> None:
     assert not redeemed(code)
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "one-time code"), ("zh-hans", "您的验证码")])
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "one-time code"), ("zh-hans", "您的验证码")]
+)
 def test_it_travels_by_short_message(
     language: str, words: str, settings: Settings, tmp_path: Path
 ) -> None:
