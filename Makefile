@@ -47,7 +47,7 @@ lint: dev
 	$(CHECK) python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	BASE_URL=https://portal.example.com ALLOWED_HOSTS=portal.example.com STATIC_FROM_SOURCE=false \
 		$(CHECK) python manage.py check --deploy --fail-level WARNING
-	$(CHECK) python manage.py spectacular --validate --fail-on-warn --file .local/openapi.yaml
+	$(CHECK) python manage.py spectacular --lang en --validate --fail-on-warn --file .local/openapi.yaml
 	diff -u docs/openapi.yaml .local/openapi.yaml
 
 messages: dev
@@ -55,7 +55,7 @@ messages: dev
 	$(RUN) -m aftersales.local messages
 
 openapi: dev
-	$(CHECK) python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+	$(CHECK) python manage.py spectacular --lang en --validate --fail-on-warn --file docs/openapi.yaml
 
 locks:
 	uv lock --upgrade
