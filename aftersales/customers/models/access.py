@@ -50,25 +50,31 @@ class Grant(models.Model):
     stay; only their end may be set, and the database itself sees to that.
     """
 
-    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="grants")
-    holder: "models.ForeignKey[User, User]" = models.ForeignKey(
-        "accounts.User", on_delete=models.PROTECT, related_name="+"
+    contact = models.ForeignKey(
+        Contact, on_delete=models.CASCADE, related_name="grants", verbose_name=_("contact")
     )
-    case_ref = models.CharField(max_length=64)
+    holder: "models.ForeignKey[User, User]" = models.ForeignKey(
+        "accounts.User", on_delete=models.PROTECT, related_name="+", verbose_name=_("holder")
+    )
+    case_ref = models.CharField(_("case"), max_length=64)
     fields: "ArrayField[list[str], list[str]]" = ArrayField(
-        models.CharField(max_length=10, choices=PersonalField)
+        models.CharField(max_length=10, choices=PersonalField), verbose_name=_("fields")
     )
     # The job: owner, visit, provider_job, callback, shipping_label, break_glass; apps add theirs.
-    reason = models.CharField(max_length=40)
-    note = models.CharField(max_length=500, blank=True)
-    given_at = models.DateTimeField()
-    until = models.DateTimeField(null=True, blank=True)
-    ended_at = models.DateTimeField(null=True, blank=True)
-    ended_reason = models.CharField(max_length=40, blank=True)
+    reason = models.CharField(_("job"), max_length=40)
+    note = models.CharField(_("written reason"), max_length=500, blank=True)
+    given_at = models.DateTimeField(_("given at"))
+    until = models.DateTimeField(_("until"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    ended_reason = models.CharField(_("why it ended"), max_length=40, blank=True)
 
     objects: ClassVar[GrantQuerySet] = GrantQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
+        verbose_name, verbose_name_plural = (
+            _("right to see personal data"),
+            _("rights to see personal data"),
+        )
         constraints = [
             models.CheckConstraint(condition=FIELDS_KNOWN, name="customers_grant_fields"),
             models.CheckConstraint(
@@ -111,10 +117,15 @@ class AccessOutcome(models.TextChoices):
 class AccessLog(models.Model):
     """One look at clear personal data, or one refused; inserted before the value leaves."""
 
-    at = models.DateTimeField()
-    actor = models.CharField(max_length=60)
+    at = models.DateTimeField(_("time"))
+    actor = models.CharField(_("who"), max_length=60)
     user: "models.ForeignKey[User | None, User | None]" = models.ForeignKey(
-        "accounts.User", null=True, on_delete=models.PROTECT, db_index=False, related_name="+"
+        "accounts.User",
+        null=True,
+        on_delete=models.PROTECT,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("user"),
     )
     # No constraint in the database: the record of a look outlives the contact.
     contact = models.ForeignKey(
@@ -123,15 +134,19 @@ class AccessLog(models.Model):
         db_constraint=False,
         db_index=False,
         related_name="+",
+        verbose_name=_("contact"),
     )
-    case_ref = models.CharField(max_length=64)
-    fields: "ArrayField[list[str], list[str]]" = ArrayField(models.CharField(max_length=10))
-    purpose = models.CharField(max_length=200)
-    outcome = models.CharField(max_length=10, choices=AccessOutcome)
+    case_ref = models.CharField(_("case"), max_length=64)
+    fields: "ArrayField[list[str], list[str]]" = ArrayField(
+        models.CharField(max_length=10), verbose_name=_("fields")
+    )
+    purpose = models.CharField(_("purpose"), max_length=200)
+    outcome = models.CharField(_("outcome"), max_length=10, choices=AccessOutcome)
     grant_id = models.BigIntegerField(null=True)
     request_id = models.CharField(max_length=64, blank=True)
 
     class Meta:
+        verbose_name, verbose_name_plural = _("look at personal data"), _("looks at personal data")
         constraints = [
             models.CheckConstraint(condition=FIELDS_KNOWN, name="customers_accesslog_fields"),
             models.CheckConstraint(
@@ -170,17 +185,24 @@ class Alert(models.Model):
     same transaction (``grants.announce``).
     """
 
-    kind = models.CharField(max_length=20, choices=AlertKind)
+    kind = models.CharField(_("kind"), max_length=20, choices=AlertKind)
     user: "models.ForeignKey[User, User]" = models.ForeignKey(
-        "accounts.User", on_delete=models.PROTECT, db_index=False, related_name="+"
+        "accounts.User",
+        on_delete=models.PROTECT,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("user"),
     )
-    contact = models.ForeignKey(Contact, null=True, on_delete=models.SET_NULL, related_name="+")
-    case_ref = models.CharField(max_length=64, blank=True)
-    note = models.CharField(max_length=500, blank=True)
-    raised_at = models.DateTimeField()
-    announced_at = models.DateTimeField(null=True)
+    contact = models.ForeignKey(
+        Contact, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("contact")
+    )
+    case_ref = models.CharField(_("case"), max_length=64, blank=True)
+    note = models.CharField(_("written reason"), max_length=500, blank=True)
+    raised_at = models.DateTimeField(_("raised at"))
+    announced_at = models.DateTimeField(_("announced at"), null=True)
 
     class Meta:
+        verbose_name, verbose_name_plural = _("alert"), _("alerts")
         constraints = [
             models.CheckConstraint(
                 condition=Q(kind__in=AlertKind.values), name="customers_alert_kind"

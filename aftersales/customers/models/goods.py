@@ -40,15 +40,20 @@ class ProductTier(models.TextChoices):
 class ProductCategory(models.Model):
     """A family of products; its skill says who can be assigned."""
 
-    code = models.SlugField(max_length=40, unique=True)
-    name_zh = models.CharField(max_length=80)
-    name_en = models.CharField(max_length=80)
+    code = models.SlugField(_("code"), max_length=40, unique=True)
+    name_zh = models.CharField(_("Chinese name"), max_length=80)
+    name_en = models.CharField(_("English name"), max_length=80)
     skill: "models.ForeignKey[Skill | None, Skill | None]" = models.ForeignKey(
-        "accounts.Skill", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        "accounts.Skill",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("skill"),
     )
 
     class Meta:
-        verbose_name_plural = _("product categories")
+        verbose_name, verbose_name_plural = _("product category"), _("product categories")
 
     def __str__(self) -> str:
         return self.code
@@ -57,13 +62,21 @@ class ProductCategory(models.Model):
 class Product(models.Model):
     """One model of the catalogue; the same model in another case or width is the same product."""
 
-    model = CodeField(max_length=80)
-    name_zh = models.CharField(max_length=120)
-    name_en = models.CharField(max_length=120)
-    category = models.ForeignKey(ProductCategory, on_delete=models.PROTECT, related_name="products")
-    tier = models.CharField(max_length=10, choices=ProductTier, default=ProductTier.STANDARD)
+    model = CodeField(_("model"), max_length=80)
+    name_zh = models.CharField(_("Chinese name"), max_length=120)
+    name_en = models.CharField(_("English name"), max_length=120)
+    category = models.ForeignKey(
+        ProductCategory,
+        on_delete=models.PROTECT,
+        related_name="products",
+        verbose_name=_("product category"),
+    )
+    tier = models.CharField(
+        _("tier"), max_length=10, choices=ProductTier, default=ProductTier.STANDARD
+    )
 
     class Meta:
+        verbose_name, verbose_name_plural = _("product"), _("products")
         constraints = [
             models.UniqueConstraint(
                 Upper("model"),
@@ -83,16 +96,19 @@ class Product(models.Model):
 class Unit(models.Model):
     """One piece with its serial number, unique within its product."""
 
-    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="units")
-    serial_number = CodeField(max_length=80)
-    batch = models.CharField(max_length=40, blank=True)
-    purchased_on = models.DateField(null=True, blank=True)
-    purchase_channel = models.CharField(
-        max_length=10, choices=PurchaseChannel, null=True, blank=True
+    product = models.ForeignKey(
+        Product, on_delete=models.PROTECT, related_name="units", verbose_name=_("product")
     )
-    warranty_until = models.DateField(null=True, blank=True)
+    serial_number = CodeField(_("serial number"), max_length=80)
+    batch = models.CharField(_("batch"), max_length=40, blank=True)
+    purchased_on = models.DateField(_("purchased on"), null=True, blank=True)
+    purchase_channel = models.CharField(
+        _("purchase channel"), max_length=10, choices=PurchaseChannel, null=True, blank=True
+    )
+    warranty_until = models.DateField(_("warranty until"), null=True, blank=True)
 
     class Meta:
+        verbose_name, verbose_name_plural = _("unit"), _("units")
         constraints = [
             # The serial first, so that a serial without its product is found by this index too.
             models.UniqueConstraint(
@@ -119,23 +135,36 @@ class Order(SealedModel):
     """A purchase as its shop tells it: number and contents are encrypted."""
 
     shop: "models.ForeignKey[Shop, Shop]" = models.ForeignKey(
-        "accounts.Shop", on_delete=models.PROTECT, db_index=False, related_name="+"
+        "accounts.Shop",
+        on_delete=models.PROTECT,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("shop"),
     )
     number = EncryptedTextField()
     number_index = BlindIndexField(of="number", normalise=normal.order_key)
     contact = models.ForeignKey(
-        Contact, null=True, blank=True, on_delete=models.SET_NULL, related_name="orders"
+        Contact,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="orders",
+        verbose_name=_("contact"),
     )
-    purchased_on = models.DateField(null=True, blank=True)
+    purchased_on = models.DateField(_("purchased on"), null=True, blank=True)
     purchase_channel = models.CharField(
-        max_length=10, choices=PurchaseChannel, default=PurchaseChannel.ONLINE
+        _("purchase channel"),
+        max_length=10,
+        choices=PurchaseChannel,
+        default=PurchaseChannel.ONLINE,
     )
     lines = EncryptedJSONField(null=True)
-    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    created_at = models.DateTimeField(_("recorded at"), db_default=Now(), editable=False)
 
     objects: ClassVar[SealedQuerySet["Order"]] = SealedQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
+        verbose_name, verbose_name_plural = _("order"), _("orders")
         constraints = [
             models.UniqueConstraint(
                 fields=["shop", "number_index"],

@@ -35,12 +35,17 @@ class Customer(models.Model):
     """One party served: a person, or a firm with several contacts; a company name is no secret."""
 
     public_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
-    kind = models.CharField(max_length=10, choices=CustomerKind, default=CustomerKind.PERSON)
-    company = models.CharField(max_length=200, blank=True)
-    tier = models.CharField(max_length=10, choices=CustomerTier, default=CustomerTier.STANDARD)
-    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    kind = models.CharField(
+        _("kind"), max_length=10, choices=CustomerKind, default=CustomerKind.PERSON
+    )
+    company = models.CharField(_("company"), max_length=200, blank=True)
+    tier = models.CharField(
+        _("tier"), max_length=10, choices=CustomerTier, default=CustomerTier.STANDARD
+    )
+    created_at = models.DateTimeField(_("recorded at"), db_default=Now(), editable=False)
 
     class Meta:
+        verbose_name, verbose_name_plural = _("customer"), _("customers")
         constraints = [
             models.CheckConstraint(
                 condition=Q(kind=CustomerKind.PERSON, company="")
@@ -81,7 +86,9 @@ class Contact(SealedModel):
     of the same customer; an existing one is never overwritten by an intake.
     """
 
-    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="contacts")
+    customer = models.ForeignKey(
+        Customer, on_delete=models.PROTECT, related_name="contacts", verbose_name=_("customer")
+    )
     shop: "models.ForeignKey[Shop | None, Shop | None]" = models.ForeignKey(
         "accounts.Shop",
         null=True,
@@ -89,6 +96,7 @@ class Contact(SealedModel):
         on_delete=models.PROTECT,
         db_index=False,
         related_name="+",
+        verbose_name=_("shop"),
     )
     name = EncryptedTextField(null=True)
     phone = EncryptedTextField(null=True)
@@ -97,13 +105,17 @@ class Contact(SealedModel):
     phone_index = BlindIndexField(of="phone", normalise=normal.phone_key, null=True)
     email_index = BlindIndexField(of="email", normalise=normal.email_key, null=True)
     language = models.CharField(
-        max_length=10, choices=[("zh-hans", "中文"), ("en", "English")], default="zh-hans"
+        _("language"),
+        max_length=10,
+        choices=[("zh-hans", "中文"), ("en", "English")],
+        default="zh-hans",
     )
-    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    created_at = models.DateTimeField(_("recorded at"), db_default=Now(), editable=False)
 
     objects: ClassVar[ContactQuerySet] = ContactQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
+        verbose_name, verbose_name_plural = _("contact"), _("contacts")
         constraints = [
             models.CheckConstraint(
                 condition=Q(phone__isnull=True, phone_index__isnull=True)
