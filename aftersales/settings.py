@@ -260,6 +260,8 @@ vars().update(env.email_url("EMAIL_URL", default="filemail:///" + str(BASE_DIR /
 if env.str("EMAIL_URL", default="").startswith("smtps:"):
     # django-environ reads it as STARTTLS, the rest of the world as TLS from the first byte.
     raise ImproperlyConfigured("EMAIL_URL: write smtp+tls:// (STARTTLS) or smtp+ssl:// (TLS).")
+if vars()["EMAIL_BACKEND"] == "django.core.mail.backends.filebased.EmailBackend":
+    EMAIL_BACKEND = "aftersales.messaging.mailfile.EmailBackend"
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="service@example.com")
 SMS_ADAPTER = env.str("SMS_ADAPTER", default="aftersales.messaging.sms.FileAdapter")

@@ -1,3 +1,4 @@
+import stat
 from datetime import timedelta
 from email.header import decode_header, make_header
 from email.message import Message
@@ -198,14 +199,16 @@ def test_it_carries_the_link_of_the_draft(mail_server: MailServer, settings: Set
     assert links.resolve(links.token_of(link.id), "follow_up", NOW) == "ticket:1"
 
 
-def test_it_writes_mails_to_a_file_when_the_address_says_so(
+def test_it_writes_mails_to_a_folder_of_our_own_when_the_address_says_so(
     settings: Settings, tmp_path: Path
 ) -> None:
-    settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
-    settings.EMAIL_FILE_PATH = str(tmp_path)
+    folder = tmp_path / "local" / "mail"
+    settings.EMAIL_BACKEND = "aftersales.messaging.mailfile.EmailBackend"
+    settings.EMAIL_FILE_PATH = str(folder)
     make_mail(make_contact())
     send()
-    (file,) = tmp_path.iterdir()
+    (file,) = folder.iterdir()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert b"To: ming@example.com" in file.read_bytes()
 
 

@@ -32,7 +32,7 @@ def test_it_reads_the_mail_server_from_one_address() -> None:
 
 def test_it_starts_with_mails_in_a_folder() -> None:
     said = start(EMAIL_URL="filemail:////var/mails")
-    assert said.split() == ["django.core.mail.backends.filebased.EmailBackend", "/var/mails"]
+    assert said.split() == ["aftersales.messaging.mailfile.EmailBackend", "/var/mails"]
 
 
 @pytest.mark.parametrize("url", ["smtps://user:pass@mail.example.com:465", "pigeon://x"])
