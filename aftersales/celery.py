@@ -29,6 +29,8 @@ app.conf.update(
     task_time_limit=60,
     task_soft_time_limit=50,
     broker_connection_retry_on_startup=True,
+    # A worker that gave up on the broker would take the sweep's own thread with it.
+    broker_connection_max_retries=None,
     broker_transport_options={
         # A killed worker's message comes back after this many seconds; a broker's shortest wins.
         "visibility_timeout": 300,
