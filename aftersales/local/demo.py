@@ -74,13 +74,8 @@ def portal(number: int, values: Mapping[str, str], folder: Path) -> list[Command
     quiet = ("--without-gossip", "--without-mingle", "--pool", "threads")
     lanes = {"sla": ("sla", "2"), "mail": ("mail", "4"), "default": ("default", "2")}
     web = python(
-        "-m",
-        "gunicorn",
-        "aftersales.wsgi",
-        "--config",
-        "python:aftersales.webserver",
-        "--bind",
-        f"{HOST}:{number}",
+        *("-m", "gunicorn", "aftersales.wsgi", "--config", "python:aftersales.webserver"),
+        *("--bind", f"{HOST}:{number}", "--graceful-timeout", "3"),
     )
     beat = python(*celery, "beat", "--schedule", str(folder / "beat-schedule"), "--pidfile=")
     return [
