@@ -1,0 +1,431 @@
+"""A portal that may be broken: servers of its own, real processes, forked children, and waits.
+
+Nothing here ends a process that it did not start, and every wait has an end.
+"""
+
+import dataclasses
+import mmap
+import os
+import random
+import shutil
+import signal
+import struct
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg2
+import redis
+from django.core.management import call_command
+from django.db import connection, connections
+
+from aftersales.local import demo, processes, servers
+from aftersales.local.postgres import DATABASE, ROLE, Postgres
+from aftersales.local.processes import Child, Run
+from aftersales.local.valkey import Valkey
+
+PATIENCE = 60.0
+GLANCE = 0.002  # between two looks at something that is over within milliseconds
+TEMPLATE = "template"
+
+
+def until(
+    condition: Callable[[], Any], what: str, *, seconds: float = PATIENCE, every: float = 0.05
+) -> Any:
+    """The first true answer. Raises AssertionError when it has not come in time."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < end, f"After {seconds:g} s there is still no sign of: {what}"
+        time.sleep(every)
+
+
+def value(sql: str, *params: Any) -> Any:
+    """The one value that a query answers, on the test's own connection."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+# --- servers -------------------------------------------------------------------------------------
+
+
+class Ground:
+    """PostgreSQL and a broker of our own, both to be killed; one database for each test."""
+
+    def __init__(self, run: Run, folder: Path, sockets: Path) -> None:
+        self.run, self.folder = run, folder
+        self.postgres = Postgres(folder / "postgres", sockets=sockets, durable=False)
+        self.valkey = Valkey(folder / "valkey", sockets=sockets, durable=True)
+        self.postgres.prepare()
+        self.valkey.prepare()
+        self._children: dict[str, Child] = {}
+        self._databases = 0
+        self.start_postgres()
+        self.start_broker()
+
+    def start_postgres(self) -> None:
+        command = self.postgres.command()
+        # Without fsync it is as quick as in other tests; what it has confirmed must outlive its
+        # own death all the same.
+        argv = [*command.argv, "-c", "synchronous_commit=on"]
+        self._children["postgres"] = self.run.start(dataclasses.replace(command, argv=argv))
+        self.postgres.wait_until_ready(self.run)
+
+    def crash_postgres(self) -> None:
+        """The immediate shutdown: no farewell, no checkpoint, recovery at the next start."""
+        child = self._children.pop("postgres")
+        os.kill(child.process.pid, signal.SIGQUIT)
+        child.process.wait(PATIENCE)
+        self.run.forget(child)
+
+    def start_broker(self) -> None:
+        self._children["valkey"] = self.run.start(self.valkey.command())
+        self.valkey.wait_until_ready(self.run)
+
+    def kill_broker(self) -> None:
+        child = self._children.pop("valkey")
+        kill_group(child)
+        self.run.forget(child)
+
+    def flush_broker(self) -> None:
+        with redis.Redis.from_url(self.valkey.url) as client:
+            client.flushall()
+
+    def end(self) -> None:
+        """Nothing is worth a careful shutdown."""
+        for name in list(self._children):
+            if name == "postgres":
+                self.crash_postgres()
+            else:
+                self.kill_broker()
+
+    def mend(self) -> None:
+        """Both servers up and the broker empty, whatever the last test did to them."""
+        if "postgres" not in self._children:
+            self.start_postgres()
+        if "valkey" not in self._children:
+            self.start_broker()
+        self.flush_broker()
+
+    @contextmanager
+    def database(self, name: str) -> Iterator[None]:
+        """This process's connections lead to the database ``name`` within the block."""
+        place = connections.databases["default"]
+        before = dict(place)
+        address = {"NAME": name, "USER": ROLE, "HOST": str(self.postgres.sockets), "PORT": ""}
+        try:
+            connections.close_all()
+            place.update(address, PASSWORD="")
+            yield
+        finally:
+            connections.close_all()
+            place.update(before)
+
+    def make_template(self, fill: Callable[[], None]) -> None:
+        """The database that every test starts with a copy of: migrated, and filled by ``fill``."""
+        self._administer(f"CREATE DATABASE {TEMPLATE}")
+        with self.database(TEMPLATE):
+            call_command("migrate", verbosity=0, interactive=False)
+            fill()
+
+    def new_database(self) -> str:
+        self._databases += 1
+        name = f"run{self._databases}"
+        self._administer(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        return name
+
+    def _administer(self, sql: str) -> None:
+        with closing(self.connect(DATABASE)) as admin:
+            admin.autocommit = True
+            admin.cursor().execute(sql)
+
+    def connect(self, name: str) -> Any:
+        """A bare connection beside Django's."""
+        return psycopg2.connect(host=str(self.postgres.sockets), user=ROLE, dbname=name)
+
+    def address(self, name: str) -> str:
+        return self.postgres.url.removesuffix(DATABASE) + name
+
+
+@contextmanager
+def ground() -> Iterator[Ground]:
+    """The servers in a temporary folder; gone with it at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="aftersales-faults-", dir="/tmp"))  # noqa: S108 - new, ours alone
+    folder.chmod(0o711)  # nobody, whom PostgreSQL runs as under root, must pass through
+    try:
+        with servers.sockets_folder(folder) as sockets, Run(folder / "run") as run:
+            found = Ground(run, folder, sockets)
+            try:
+                yield found
+            finally:
+                found.end()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def kill_group(child: Child) -> None:
+    """The child and everything it started, without warning."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.process.pid, signal.SIGKILL)
+    child.process.wait(PATIENCE)
+
+
+# --- the portal's processes ----------------------------------------------------------------------
+
+
+class Portal:
+    """Web, workers and beat as ``make demo`` starts them, on one test's database.
+
+    Each is its own process group, and its connections carry its name.
+    """
+
+    def __init__(self, ground: Ground, name: str, port: int, **environment: str) -> None:
+        self.ground, self.database, self.port = ground, name, port
+        self.folder = ground.folder / name
+        self.folder.mkdir()
+        self.run = Run(self.folder)
+        self.kills = 0
+        self._children: dict[str, Child] = {}
+        self._values = {
+            **os.environ,
+            "DATABASE_URL": ground.address(name),
+            "REDIS_URL": ground.valkey.url,
+            "MEDIA_ROOT": str(self.folder / "media"),
+            "SMS_DIRECTORY": str(self.folder / "sms"),
+            "EMAIL_URL": f"filemail:///{self.folder / 'mail'}",
+            **environment,
+        }
+
+    def start(self, *names: str, **environment: str) -> None:
+        """Start some of web, worker-sla, worker-mail, worker-default and beat."""
+        for name in names:
+            values = {**self._values, **environment, "PGAPPNAME": name}
+            commands = {
+                command.name: command for command in demo.portal(self.port, values, self.folder)
+            }
+            self._children[name] = self.run.start(commands[name])
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to the whole group."""
+        child = self._children.pop(name)
+        assert child.process.poll() is None, self.run.obituary(child)
+        kill_group(child)
+        self.run.forget(child)
+        self.kills += 1
+
+    def pid(self, name: str) -> int:
+        return self._children[name].process.pid
+
+    def require_alive(self) -> None:
+        """Raises LocalError, with the end of its log, for a process that ended by itself."""
+        self.run.require_alive()
+
+    def end(self) -> None:
+        for name in reversed(list(self._children)):
+            kill_group(self._children.pop(name))
+
+    def log(self, name: str) -> str:
+        return self.run.log_of(name).read_text(errors="replace")
+
+
+# --- what a backend does right now ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A server process in the middle of a transaction that has locked or written rows."""
+
+    pid: int
+    xid: int
+
+
+def writing(name: str) -> Backend | None:
+    """A connection called ``name`` whose transaction has written or locked something by now."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid, backend_xid::text::bigint FROM pg_stat_activity "
+            "WHERE application_name = %s AND backend_xid IS NOT NULL AND datname = current_database() "
+            "LIMIT 1",
+            [name],
+        )
+        row = cursor.fetchone()
+    return Backend(*row) if row else None
+
+
+def waiting(name: str) -> Backend | None:
+    """The same, stuck behind a lock that somebody else holds."""
+    backend = writing(name)
+    stuck = backend and value("SELECT cardinality(pg_blocking_pids(%s)) > 0", backend.pid)
+    return backend if stuck else None
+
+
+def terminate(backend: Backend) -> None:
+    """Cut the connection from the server's side."""
+    assert value("SELECT pg_terminate_backend(%s)", backend.pid)
+    gone = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)"
+    until(lambda: value(gone, backend.pid), "the end of the backend")
+
+
+def was_rolled_back(backend: Backend) -> bool:
+    """How its transaction ended, which a killed client cannot tell."""
+    def status() -> str | None:
+        # The cluster is new, so the short id is the whole one.
+        sql = "SELECT nullif(pg_xact_status(%s::text::xid8), 'in progress')"
+        found: str | None = value(sql, backend.xid)
+        return found
+
+    return bool(until(status, "the end of the transaction") == "aborted")
+
+
+@contextmanager
+def barrier(ground: Ground, database: str, table: str) -> Iterator[None]:
+    """Within the block nobody can write to ``table``; readers pass."""
+    with closing(ground.connect(database)) as bare:
+        bare.cursor().execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+        yield
+
+
+# --- forked children -----------------------------------------------------------------------------
+
+
+class Tallies:
+    """Counters that children write and the parent reads, also after their death."""
+
+    SLOTS = 256
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 8 * self.SLOTS)
+        self._used = 0
+
+    def new(self) -> int:
+        self._used += 1
+        assert self._used <= self.SLOTS
+        return self._used - 1
+
+    def add(self, slot: int, amount: int = 1) -> None:
+        struct.pack_into("q", self._memory, 8 * slot, self.read(slot) + amount)
+
+    def read(self, slot: int) -> int:
+        return int(struct.unpack_from("q", self._memory, 8 * slot)[0])
+
+
+@dataclass
+class Fork:
+    """A child that repeats one piece of work until it is killed."""
+
+    name: str
+    work: Callable[[], int]
+    pause: float
+    slot: int
+    pid: int = 0
+
+
+@dataclass
+class Forks:
+    """Children of a process that has done its set-up: a fresh interpreter per kill would be slow."""
+
+    log: Path
+    tallies: Tallies = field(default_factory=Tallies)
+    alive: list[Fork] = field(default_factory=list)
+    kills: int = 0
+
+    def start(self, name: str, work: Callable[[], int], *, pause: float = 0.01) -> Fork:
+        """``work`` returns how much it did; it is repeated on connections called ``name``."""
+        fork = Fork(name, work, pause, self.tallies.new())
+        self._launch(fork)
+        self.alive.append(fork)
+        return fork
+
+    def _launch(self, fork: Fork) -> None:
+        connections.close_all()
+        tie = processes.before_exec(None, signal.SIGKILL)
+        fork.pid = os.fork()
+        if fork.pid:
+            return
+        try:
+            tie()
+            self._repeat(fork)
+        finally:
+            os._exit(1)
+
+    def _repeat(self, fork: Fork) -> None:
+        options = connections.databases["default"].setdefault("OPTIONS", {})
+        options["application_name"] = fork.name
+        random.seed(fork.slot)
+        while True:
+            try:
+                self.tallies.add(fork.slot, fork.work())
+            except Exception:
+                # As the loops of the real processes do; the next round opens a new connection.
+                with self.log.open("a") as log:
+                    log.write(f"{fork.name}: {traceback.format_exc()}\n")
+                connections.close_all()
+            time.sleep(fork.pause)
+
+    def work_of(self, fork: Fork) -> int:
+        return self.tallies.read(fork.slot)
+
+    def replace(self, fork: Fork) -> Fork:
+        """Kill it and start another in its place."""
+        self.kill(fork)
+        return self.start(fork.name, fork.work, pause=fork.pause)
+
+    def kill(self, fork: Fork) -> None:
+        self.alive.remove(fork)
+        os.kill(fork.pid, signal.SIGKILL)
+        os.waitpid(fork.pid, 0)
+        self.kills += 1
+
+    def end(self) -> None:
+        while self.alive:
+            self.kill(self.alive[-1])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        self.end()
+        if error is not None:
+            error.add_note(f"The children's troubles:\n{self.troubles()[-3000:]}")
+
+    def troubles(self) -> str:
+        """What children raised and survived."""
+        return self.log.read_text() if self.log.exists() else ""
+
+
+@dataclass
+class Scene:
+    """What a test is given: servers, its own database, and the portal's processes."""
+
+    ground: Ground
+    portal: Portal
+
+    def forks(self) -> Forks:
+        return Forks(self.portal.folder / "forks.log")
+
+    def barrier(self, table: str) -> Any:
+        return barrier(self.ground, self.portal.database, table)
+
+
+@contextmanager
+def scene(ground: Ground, port: int, **environment: str) -> Iterator[Scene]:
+    """A fresh database and no process yet; at the end all are gone and the servers mended."""
+    ground.mend()
+    name = ground.new_database()
+    with ExitStack() as stack:
+        stack.enter_context(ground.database(name))
+        portal = Portal(ground, name, port, **environment)
+        stack.callback(portal.end)
+        yield Scene(ground, portal)
+
