@@ -1,99 +1,16 @@
-"""The permission table: every route, every method, every persona, the code that must come back.
+"""The rows of the permission table; how a row is written, ``tests/calls.py`` says."""
 
-To add a route, add a list of calls under its name. A method that no call names is expected to be
-refused: 405 for whoever the first call lets in, the first call's code for everybody else; a call
-with the method "*" says it for all methods that are not named. To probe
-an id that is somebody else's, add a call with that id in ``path``, ``query`` or ``body`` and its
-own codes; with ``hidden`` the answer must also equal that for an id which never existed.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
-from uuid import uuid4
-
-from aftersales.accounts.models import User
-from aftersales.customers.models import Contact
-from tests import factories
-from tests.personas import EVERYBODY, OUTSIDERS, SHOPS, STAFF, Persona, make_personas
-
-Codes = dict[str, int]
-# "cookie" is a signed-in agent, so pages let them in; "disabled" is thrown out on the next request.
-PAGE_READERS = (*STAFF, "cookie")
-
-
-@dataclass
-class World:
-    """The personas, and rows that routes are asked about. Add fields as routes need them."""
-
-    personas: dict[str, Persona] = field(default_factory=make_personas)
-    contact: Contact = field(default_factory=factories.make_contact)
-
-    def __getitem__(self, name: str) -> Persona:
-        return self.personas[name]
-
-    def user(self, name: str) -> User:
-        found = self.personas[name].user
-        if found is None:
-            raise KeyError(name)
-        return found
-
-
-def nothing(world: World) -> dict[str, Any]:
-    return {}
-
-
-@dataclass(frozen=True)
-class Call:
-    """One way to ask a route: the codes by persona, and what stands in path, query and body.
-
-    The method "*" stands for all that no other call of the route names.
-    """
-
-    method: str
-    codes: Codes
-    path: Callable[[World], dict[str, Any]] = nothing
-    query: Callable[[World], dict[str, Any]] = nothing
-    body: Callable[[World], Any] = nothing
-    # Path parameters of something that never existed: the answer must be the same.
-    hidden: Callable[[World], dict[str, Any]] | None = None
-
-
-def everybody(code: int) -> Codes:
-    """Open to all, signed in or not."""
-    return dict.fromkeys(EVERYBODY, code)
-
-
-def page(code: int) -> Codes:
-    """A page of staff: whoever is not signed in is sent to sign in."""
-    return dict.fromkeys(EVERYBODY, 302) | dict.fromkeys(PAGE_READERS, code)
-
-
-def by_staff_key(code: int) -> Codes:
-    """A call for staff keys: shops may not, and without a live key nobody is known."""
-    return dict.fromkeys(STAFF, code) | dict.fromkeys(SHOPS, 403) | dict.fromkeys(OUTSIDERS, 401)
-
-
-def by_key(code: int) -> Codes:
-    """A call for any live key."""
-    return dict.fromkeys(STAFF + SHOPS, code) | dict.fromkeys(OUTSIDERS, 401)
-
-
-def unoffered(offered: Codes) -> Codes:
-    """What a method answers that the route does not have: whoever is kept out at the door is kept
-    out of it the same way (a 403 of staff comes from further in), everybody else learns that there
-    is no such method.
-    """
-    kept_out = {302, 401}
-    return {
-        who: code if code in kept_out or (code == 403 and who in SHOPS) else 405
-        for who, code in offered.items()
-    }
-
-
-def never_existed(world: World) -> dict[str, Any]:
-    return {"public_id": uuid4()}
-
+from tests.calls import (
+    PAGE_READERS,
+    Call,
+    Codes,
+    by_key,
+    by_staff_key,
+    everybody,
+    never_existed,
+    page,
+)
+from tests.tickets.routes import TICKET_ROUTES
 
 # allauth's form pages take PUT as they take POST; without a form it is one with faults.
 def form_page(shown: Codes, faulty: Codes) -> list[Call]:
@@ -106,7 +23,7 @@ BEFORE_SIGN_IN_FAULTY = everybody(422) | dict.fromkeys(PAGE_READERS, 302)
 
 REVEAL = {"fields": ["phone"], "case_ref": "WX1", "purpose": "to call"}
 
-ROUTES: dict[str, list[Call]] = {
+ROUTES: dict[str, list[Call]] = TICKET_ROUTES | {
     # --- accounts: pages
     "accounts:home": [Call("GET", page(200))],
     "accounts:language": [

@@ -11,7 +11,8 @@ from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, r
 from django.utils.http import urlencode
 
 from tests.personas import EVERYBODY
-from tests.routes import ROUTES, Call, World, unoffered
+from tests.calls import Call, World, unoffered
+from tests.routes import ROUTES
 
 pytestmark = pytest.mark.django_db
 
@@ -68,7 +69,7 @@ def without_own_marks(content: bytes) -> dict[str, Any]:
 
 def test_it_knows_every_route() -> None:
     missing = {name for name in route_names() if not name.startswith(ADMIN)} - set(ROUTES)
-    assert not missing, f"add these to tests/routes.py: {sorted(missing)}"
+    assert not missing, f"add these to tests/routes.py or tests/tickets/routes.py: {sorted(missing)}"
 
 
 def test_it_lists_no_route_that_is_gone() -> None:

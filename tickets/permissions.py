@@ -14,20 +14,31 @@ def may_see(actor: Actor, ticket: Ticket) -> bool:
     """The one-row twin of TicketQuerySet.visible_to."""
     if actor.kind == ActorKind.SYSTEM:
         return True
-    if actor.kind == ActorKind.STAFF:
-        return actor.has_role(*READERS)
+    if actor.kind == ActorKind.STAFF and actor.has_role(*READERS):
+        return True
     if ticket.kind in states.INTERNAL_KINDS:
         return False
     return is_own_case(actor, ticket)
 
 
 def is_own_case(actor: Actor, ticket: Ticket) -> bool:
-    """A shop's or a customer's own case."""
+    """A shop's or a customer's own case, or one that a dealer passed on."""
     if actor.kind == ActorKind.SHOP:
         return actor.shop is not None and ticket.shop_id == actor.shop.pk
     if actor.kind == ActorKind.CUSTOMER:
         return actor.contact_id is not None and ticket.contact_id == actor.contact_id
-    return False
+    return (
+        actor.has_role(Role.DEALER)
+        and actor.user is not None
+        and ticket.recorded_by_id == actor.user.pk
+    )
+
+
+def may_take_in(actor: Actor) -> bool:
+    """Who answers customers takes in their reports; shops, dealers and customers report."""
+    return actor.kind not in (ActorKind.STAFF, ActorKind.PROVIDER) or actor.has_role(
+        Role.AGENT, Role.ENGINEER, Role.SUPERVISOR, Role.MANAGER, Role.DEALER
+    )
 
 
 def is_complained_of(actor: Actor, ticket: Ticket) -> bool:

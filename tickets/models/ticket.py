@@ -32,13 +32,15 @@ READERS = (
 
 class TicketQuerySet(SealedQuerySet["Ticket"]):
     def visible_to(self, actor: Actor) -> "TicketQuerySet":
-        """Cases that the actor may know of: a shop and a customer their own, staff by role."""
+        """Cases that the actor may know of: a shop, customer or dealer their own, staff by role."""
         if actor.kind == ActorKind.SHOP:
             return self.filter(shop=actor.shop).exclude(kind__in=states.INTERNAL_KINDS)
         if actor.kind == ActorKind.CUSTOMER:
             return self.filter(contact_id=actor.contact_id).exclude(kind__in=states.INTERNAL_KINDS)
         if actor.kind == ActorKind.SYSTEM or actor.has_role(*READERS):
             return self
+        if actor.has_role(Role.DEALER):
+            return self.filter(recorded_by=actor.user)
         return self.none()
 
     def open(self) -> "TicketQuerySet":
@@ -110,7 +112,11 @@ class Ticket(SealedModel):
     shop = models.ForeignKey("accounts.Shop", on_delete=models.PROTECT, null=True)
     external_ref = models.CharField(max_length=80, null=True)
     recorded_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
     )
     submission_id = models.UUIDField(null=True, unique=True)
 
@@ -224,6 +230,12 @@ class Ticket(SealedModel):
                 fields=["shop", "-created_at", "-id"],
                 condition=Q(shop__isnull=False),
                 name="tickets_shop_newest",
+            ),
+            # a dealer's list
+            models.Index(
+                fields=["recorded_by", "-created_at", "-id"],
+                condition=Q(recorded_by__isnull=False),
+                name="tickets_recorder_newest",
             ),
             # ?overdue=true
             models.Index(

@@ -17,7 +17,7 @@ from aftersales.common import dbtime, errors
 from aftersales.customers import freetext, normal
 from aftersales.customers import intake as customers
 from aftersales.customers.models import Contact
-from tickets import clocks, conditions, states
+from tickets import clocks, conditions, permissions, states
 from tickets.clocks import Case
 from tickets.clocks import case as engine
 from tickets.models import Clock, Ticket
@@ -27,6 +27,10 @@ from tickets.workflow.numbers import next_number
 
 FREE_TEXT = ("subject", "description", "environment", "tried")
 EARLIEST = date(1990, 1, 1)
+OWN_CHANNELS = {
+    ActorKind.SHOP: states.SHOP_CHANNELS,
+    ActorKind.PROVIDER: (states.Channel.DEALER,),
+}
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ def take_in(report: Report, *, by: Actor) -> Intake:
     try:
         with transaction.atomic():
             now = dbtime.database_now()
+            if not permissions.may_take_in(by):
+                raise errors.NotAllowed()
             _check(report, by, now)
             return _record(report, shop_id, by=by, now=now)
     except IntegrityError:
@@ -154,10 +160,12 @@ def _check(report: Report, by: Actor, now: datetime) -> None:
         *_time_faults(report, now),
         *_customer_faults(report.customer),
     ]
-    if by.kind == ActorKind.SHOP and report.channel not in states.SHOP_CHANNELS:
+    if report.channel not in OWN_CHANNELS.get(by.kind, states.Channel.values):
         faults.append(
             errors.FieldError(
-                "/channel", "channel_not_yours", _("A shop's key reports by shop or marketplace.")
+                "/channel",
+                "channel_not_yours",
+                _("A shop reports by shop or marketplace, a dealer by dealer."),
             )
         )
     if report.kind in states.INTERNAL_KINDS:
