@@ -6,14 +6,14 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from email.message import Message
 from typing import Any
 
 
 class MailServer(socketserver.ThreadingTCPServer):
-    """Speaks enough SMTP. ``mood``: ok, 451 and 550 (at RCPT), 554 (at DATA), drop, hang."""
+    """Speaks enough SMTP. ``mood``: ok, 421 (at MAIL), 451, 550 (RCPT), 554 (DATA), drop, hang."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -59,6 +59,9 @@ class _MailSession(socketserver.StreamRequestHandler):
             verb = line.split()[0].upper() if line.split() else b""
             if verb in (b"EHLO", b"HELO"):
                 self._say("250 stub")
+            elif verb == b"MAIL" and mood == "421":
+                self._say("421 too many mails on this connection")
+                return
             elif verb == b"RCPT" and mood in ("451", "550"):
                 self._say(f"{mood} <{line.decode().strip()}> is not welcome")
             elif verb == b"DATA":
@@ -95,6 +98,8 @@ class Receiver(http.server.ThreadingHTTPServer):
         self.answer_headers: dict[str, str] = {}
         self.released = threading.Event()
         self.mood: str | None = None
+        # After that many calls, do that.
+        self.after_calls: tuple[int, Callable[[], object]] = (0, lambda: None)
 
     @property
     def url(self) -> str:
@@ -114,6 +119,9 @@ class _Call(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.calls.append((self.path, headers, body, time.monotonic()))
+        count, then = self.server.after_calls
+        if len(self.server.calls) == count:
+            then()
         mood = self.server.mood or self.path.strip("/").partition("?")[0].split("/")[0]
         if mood == "hang":
             self.server.released.wait(20)

@@ -48,7 +48,11 @@ def test_it_replays_only_what_is_dead() -> None:
         dead_letters.replay(0, by=by)
 
 
-def test_it_is_a_button_in_the_admin(client: Client) -> None:
+def refuse(number: int, *, by: actors.Actor) -> Outbox:
+    raise errors.NotVisible
+
+
+def test_it_is_a_button_in_the_admin(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     client.force_login(make_user(Role.ADMINISTRATOR))
     rows = [dead("a"), dead("b")]
     pending = outbox.write("mail", "c", {})
@@ -59,6 +63,12 @@ def test_it_is_a_button_in_the_admin(client: Client) -> None:
     client.post(url, {"action": "replay", "_selected_action": [row.id for row in rows]})
     assert Outbox.objects.dead().count() == 0
     assert client.get(url, {"state": "pending"}).context["cl"].queryset.count() == 3
+    Outbox.objects.update(dead_at=NOW)
+    raced = {"action": "replay", "_selected_action": [rows[0].id]}
+    with monkeypatch.context() as patch:
+        patch.setattr(dead_letters, "replay", refuse)
+        page = client.post(url, raced, follow=True)
+    assert str(errors.NotVisible.detail) in [str(text) for text in page.context["messages"]]
     detail = reverse("admin:messaging_outbox_change", args=[pending.id])
     assert client.post(detail, {"topic": "x"}).status_code == 403
     assert client.post(reverse("admin:messaging_outbox_add")).status_code == 403

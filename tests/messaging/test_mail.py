@@ -91,6 +91,7 @@ def test_it_uses_one_connection_for_a_run(mail_server: MailServer) -> None:
         ("451", "SMTPRecipientsRefused 451", False),
         ("550", "SMTPRecipientsRefused 550", True),
         ("554", "SMTPDataError 554", True),
+        ("421", "SMTPSenderRefused 421", False),
         ("drop", "SMTPServerDisconnected", False),
         ("hang", "SMTPServerDisconnected", False),
     ],
@@ -163,15 +164,17 @@ def test_it_keeps_the_subject_on_one_line(mail_server: MailServer) -> None:
 def test_it_settles_a_mail_to_who_has_no_address(mail_server: MailServer) -> None:
     make_mail(make_contact(email=None))
     outbox.write("mail", "gone", {"template": "x/y", "params": {}}, recipient="contact:999999")
+    outbox.write("mail", "whom", {"template": "x/y", "params": {}}, recipient="somebody:1")
     inactive = make_user(is_active=False)
     outbox.write("mail", "off", {"template": "x/y", "params": {}}, recipient=f"user:{inactive.id}")
-    assert send() == 3
+    assert send() == 4
     assert sorted(Outbox.objects.values_list("last_error", flat=True)) == [
         "NoAddress",
+        "NoRecipient",
         "RecipientGone",
         "RecipientGone",
     ]
-    assert not Outbox.objects.filter(sent_at__isnull=True).exists()
+    assert not Outbox.objects.pending().exists()
 
 
 def test_it_retries_when_our_own_template_fails_and_quotes_nothing(

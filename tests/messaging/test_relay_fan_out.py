@@ -9,7 +9,15 @@ from django.test.utils import CaptureQueriesContext
 from aftersales.accounts.models import Role
 from aftersales.common import dbtime
 from aftersales.messaging import outbox, relay, topics
-from aftersales.messaging.drafts import ContactRef, Draft, MailDraft, NoticeDraft, UserRef
+from aftersales.messaging.drafts import (
+    ContactRef,
+    Draft,
+    MailDraft,
+    NoticeDraft,
+    SmsDraft,
+    UserRef,
+    WebhookDraft,
+)
 from aftersales.messaging.models import Notice, Outbox
 from tests.factories import make_user
 from tests.messaging.conftest import Register
@@ -40,6 +48,30 @@ def test_it_turns_each_event_into_its_messages_once(register: Register) -> None:
     assert [mail.recipient for mail in mails] == ["user:1", "contact:2"] * 3
     assert mails[0].payload == {"template": "a/received", "params": {"ticket": 0}, "link": 7}
     assert not Outbox.objects.filter(topic="event", sent_at__isnull=True).exists()
+
+
+def test_it_writes_short_messages_and_webhooks_too(register: Register) -> None:
+    register(
+        "event",
+        expand=lambda payload: [
+            SmsDraft(ContactRef(2), "a/received", {"ticket": 1}, key="again"),
+            SmsDraft(ContactRef(2), "a/received", {"ticket": 1}),
+            WebhookDraft(3, "ticket.resolved", {"id": "x"}, at=NOW),
+        ],
+    )
+    events(1)
+    relay.relay_fan_out()
+    rows = Outbox.objects.exclude(topic="event").order_by("id")
+    assert [(row.topic, row.recipient) for row in rows] == [
+        ("sms", "contact:2"),
+        ("sms", "contact:2"),
+        ("webhook", "endpoint:3"),
+    ]
+    assert rows[2].payload == {
+        "type": "ticket.resolved",
+        "at": NOW.isoformat(),
+        "data": {"id": "x"},
+    }
 
 
 def test_it_writes_one_notice_a_person_though_she_is_named_twice(register: Register) -> None:
