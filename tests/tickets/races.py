@@ -1,12 +1,14 @@
 """Two connections on one case: run something in a thread, and wait until it waits for a lock."""
 
-import contextvars
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from django.db import connection
+
+from aftersales.common import dbtime
 
 PATIENCE = 30.0  # seconds
 
@@ -18,13 +20,14 @@ class Runner:
         self.result: Any = None
         self.error: Exception | None = None
         self._call: Callable[[], Any] = lambda: function(*args, **kwargs)
-        context = contextvars.copy_context()
-        self._thread = threading.Thread(target=lambda: context.run(self._run), daemon=True)
+        self._moment = dbtime.pinned()
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         try:
-            self.result = self._call()
+            with dbtime.at(self._moment) if self._moment else nullcontext():
+                self.result = self._call()
         except Exception as error:
             self.error = error
         finally:
