@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import connection, models
+from django.db import connection
 from django.db.models import F
 from django.db.transaction import TransactionManagementError
 
@@ -201,9 +201,7 @@ def _lock_names(shop_id: int | None, phone: str, email: str) -> list[int]:
     return sorted(int.from_bytes(digest[-8:], signed=True) for digest in digests)
 
 
-def _with_customer(contact: models.Model) -> Contact:
-    if not isinstance(contact, Contact):
-        raise TypeError
+def _with_customer(contact: Contact) -> Contact:
     values = [contact.__dict__.pop(f"of_{name}") for name in _CUSTOMER]
     contact.customer = Customer.from_db(contact._state.db, _CUSTOMER, values)
     return contact

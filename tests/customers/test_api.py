@@ -81,6 +81,12 @@ def test_a_wrong_field_is_named(change: dict[str, Any], pointer: str) -> None:
     assert not AccessLog.objects.exists()
 
 
+def test_a_contact_that_never_was_is_not_found() -> None:
+    for user, action in ((make_user(), "reveal"), (make_user(Role.MANAGER), "break-glass")):
+        body = ASKED if action == "reveal" else OPENED
+        assert rest(user).post(f"/api/v1/contacts/{uuid4()}/{action}/", body).status_code == 404
+
+
 def test_too_many_looks_say_when_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     contact = make_contact()
     client = rest(owner_of(contact))

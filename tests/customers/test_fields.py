@@ -229,6 +229,21 @@ def test_no_lookup_but_isnull_reaches_an_encrypted_column(name: str, lookup: str
         Contact.objects.filter(**{f"{name}__{lookup}": PHONE}).exists()
 
 
+def test_nothing_is_derived_from_an_encrypted_column() -> None:
+    for order in ("phone__lower", "-phone__length"):
+        with pytest.raises(FieldError):
+            list(Contact.objects.order_by(*[order]))
+
+
+def test_a_value_equals_itself_and_no_text() -> None:
+    contact, other = make_contact(), make_contact()
+    again = Contact.objects.get(pk=contact.pk)
+    assert contact.phone == again.phone
+    assert {contact.phone, again.phone, other.phone} == {contact.phone, other.phone}
+    assert contact.phone != other.phone
+    assert contact.phone != PHONE
+
+
 def test_isnull_works() -> None:
     contact = make_contact(email=None)
     assert Contact.objects.filter(email__isnull=True, phone__isnull=False).get() == contact
@@ -334,6 +349,28 @@ def test_a_model_without_a_row_key_is_refused() -> None:
 
 
 @isolate_apps("aftersales.customers")
+def test_the_row_key_may_have_another_name() -> None:
+    class Named(models.Model):  # noqa: DJ008
+        key = models.UUIDField(unique=True, default=uuid.uuid4)
+        text = EncryptedTextField(row_key="key")
+
+        class Meta:
+            app_label = "customers"
+
+    assert Named.check() == []
+    assert Named(text="x").text.clear() == "x"
+    *_, options = Named._meta.get_field("text").deconstruct()
+    assert options == {"row_key": "key"}
+
+
+def test_only_the_models_own_indexes_are_looked_up() -> None:
+    with pytest.raises(TypeError):
+        candidates(Contact, "language", "zh-hans")
+    with pytest.raises(TypeError):
+        BlindIndexField(of="phone").candidates(PHONE)
+
+
+@isolate_apps("aftersales.customers")
 def test_an_index_without_the_model_that_keeps_it_true_is_refused() -> None:
     class Drifting(models.Model):  # noqa: DJ008
         public_id = models.UUIDField(unique=True, default=uuid.uuid4)
@@ -350,4 +387,4 @@ def test_an_index_without_the_model_that_keeps_it_true_is_refused() -> None:
             app_label = "customers"
 
     assert [error.id for error in Drifting.check()] == ["customers.E004"]
-    assert Good.check() == []
+    assert Good.check() == Contact.check() == []
