@@ -255,12 +255,15 @@ X_FRAME_OPTIONS = "DENY"
 
 # --- mail, SMS -------------------------------------------------------------------------------------------
 
-# smtp+tls://user:password@host:587 (STARTTLS), smtp+ssl://…:465, smtp://host:25, filemail:////folder
-vars().update(env.email_url("EMAIL_URL", default="filemail:///" + str(BASE_DIR / ".local" / "mail")))
+# smtp+tls://user:password@host:587 (STARTTLS), smtp+ssl://host:465, smtp://host:25 or
+# filemail:////folder (four strokes: the folder's path is absolute).
+_MAIL = env.email_url("EMAIL_URL", default=f"filemail:///{BASE_DIR}/.local/mail")
 if env.str("EMAIL_URL", default="").startswith("smtps:"):
     # django-environ reads it as STARTTLS, the rest of the world as TLS from the first byte.
     raise ImproperlyConfigured("EMAIL_URL: write smtp+tls:// (STARTTLS) or smtp+ssl:// (TLS).")
-if vars()["EMAIL_BACKEND"] == "django.core.mail.backends.filebased.EmailBackend":
+vars().update(_MAIL)
+EMAIL_FILE_PATH: str = _MAIL["EMAIL_FILE_PATH"]
+if _MAIL["EMAIL_BACKEND"].endswith("filebased.EmailBackend"):
     EMAIL_BACKEND = "aftersales.messaging.mailfile.EmailBackend"
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="service@example.com")
