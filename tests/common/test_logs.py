@@ -3,6 +3,8 @@
 import json
 import logging
 import logging.config
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -140,6 +142,19 @@ def test_it_lets_gunicorn_write_no_address(lines: Lines) -> None:
     logging.getLogger("gunicorn.access").info("GET /case/secret-token/")
     assert "secret-token" not in "".join(lines.texts)
     assert "Error handling request" in "".join(lines.texts)
+
+
+def test_it_is_how_worker_and_beat_write_too() -> None:
+    script = (
+        "import logging, warnings; from aftersales.celery import app; app.log.setup();"
+        "logging.getLogger('celery.task').warning('slow %s', 'disk'); warnings.warn('old')"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=settings.BASE_DIR, capture_output=True, text=True
+    )
+    slow, old = (json.loads(line) for line in result.stderr.splitlines())
+    assert (slow["event"], slow["logger"]) == ("slow disk", "celery.task")
+    assert old["logger"] == "py.warnings"
 
 
 def test_it_is_what_the_settings_and_gunicorn_use() -> None:
