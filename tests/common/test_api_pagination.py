@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aftersales.accounts.models import ApiKey, AttemptLimit, Shop, User
-from aftersales.common.api.pagination import Keyset, Position
+from aftersales.common.api.pagination import MAX_LIMIT, Keyset, Position
 from tests.factories import make_shop_client
 
 pytestmark = pytest.mark.django_db
@@ -126,6 +126,11 @@ def test_it_refuses_a_cursor_of_another_filter(cursor: str) -> None:
 def test_it_shows_no_key_in_the_cursor(cursor: str) -> None:
     raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     assert b"n00" not in raw
+
+
+def test_it_shows_no_more_rows_than_250() -> None:
+    make_shops(MAX_LIMIT + 5)
+    assert len(page(f"{LIST}?limit={10**6}")["results"]) == MAX_LIMIT == 250
 
 
 def test_it_never_counts_and_reads_one_row_more_than_the_page() -> None:

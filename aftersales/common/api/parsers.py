@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from django.conf import settings
 from django.http import UnreadablePostError
 from django.utils.translation import gettext_lazy as _
 from rest_framework import parsers
@@ -21,9 +20,9 @@ UNSTORABLE = _("Remove the characters that cannot be stored.")
 
 
 class JSONParser(parsers.JSONParser):
-    """Refuses what is too large or too deep, repeated names, NaN, NUL bytes and lone surrogates.
+    """Refuses what is too deep, repeated names, NaN, NUL bytes and lone surrogates.
 
-    DRF reads the stream past ``DATA_UPLOAD_MAX_MEMORY_SIZE``, so the bound is held here.
+    What is too large Django refused before (``DATA_UPLOAD_MAX_MEMORY_SIZE``).
     """
 
     def parse(
@@ -32,13 +31,9 @@ class JSONParser(parsers.JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        raw = stream.read(limit + 1)
-        if len(raw) > limit:
-            raise errors.TooLarge()
         try:
             parsed = json.loads(
-                raw.decode("utf-8"),
+                stream.read().decode("utf-8"),
                 object_pairs_hook=_no_repeats,
                 parse_constant=strict_json.strict_constant,
             )
