@@ -36,7 +36,9 @@ def _insert(
     statement: str, table: str, changed: dict[str, str], model: Ticket, count: int, prefix: str = ""
 ) -> None:
     with connection.cursor() as cursor:
-        names = [column.name for column in connection.introspection.get_table_description(cursor, table)]
+        names = [
+            column.name for column in connection.introspection.get_table_description(cursor, table)
+        ]
         names.remove("id")
         columns = ", ".join(f'"{name}"' for name in names)
         values = ", ".join(changed.get(name, f'{prefix}"{name}"') for name in names)

@@ -41,7 +41,9 @@ class World:
         now = dbtime.database_now()
         if not PolicyVersion.objects.exists():
             profile.load("maker", now=now - timedelta(days=30))
-        factories.make_order(shop=self.personas["other_shop"].shop, number=self.foreign_order_number)
+        factories.make_order(
+            shop=self.personas["other_shop"].shop, number=self.foreign_order_number
+        )
         with dbtime.at(now - timedelta(days=3)):
             self.ticket = self._case_of("shop")
             self.elsewhere = self._case_of("other_shop")

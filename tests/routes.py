@@ -12,6 +12,7 @@ from tests.calls import (
 )
 from tests.tickets.routes import TICKET_ROUTES
 
+
 # allauth's form pages take PUT as they take POST; without a form it is one with faults.
 def form_page(shown: Codes, faulty: Codes) -> list[Call]:
     return [Call("GET", shown), Call("POST", faulty), Call("PUT", faulty)]

@@ -9,12 +9,22 @@ import pytest
 from django.db import transaction
 from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
 from django.utils.http import urlencode
+from pytest_django import DjangoDbBlocker
 
-from tests.personas import EVERYBODY
 from tests.calls import Call, World, unoffered
+from tests.personas import EVERYBODY
 from tests.routes import ROUTES
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
+    """One world for the whole table; what a call does to it is undone by ``answer``."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield World()
+        transaction.set_rollback(True)
+
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # Django's admin is one door: tested as a whole, below.
@@ -69,7 +79,9 @@ def without_own_marks(content: bytes) -> dict[str, Any]:
 
 def test_it_knows_every_route() -> None:
     missing = {name for name in route_names() if not name.startswith(ADMIN)} - set(ROUTES)
-    assert not missing, f"add these to tests/routes.py or tests/tickets/routes.py: {sorted(missing)}"
+    assert not missing, (
+        f"add these to tests/routes.py or tests/tickets/routes.py: {sorted(missing)}"
+    )
 
 
 def test_it_lists_no_route_that_is_gone() -> None:
@@ -77,8 +89,7 @@ def test_it_lists_no_route_that_is_gone() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ROUTES))
-def test_it_answers_each_persona_as_the_table_says(name: str) -> None:
-    world = World()
+def test_it_answers_each_persona_as_the_table_says(world: World, name: str) -> None:
     wrong = []
     for call in wanted_calls(name, world):
         for persona in EVERYBODY:
@@ -106,8 +117,7 @@ def admin_path(name: str) -> str:
     return "/admin/auth/" if "app_list" in name else "/admin/nowhere/"
 
 
-def test_it_lets_only_administrators_into_the_admin() -> None:
-    world = World()
+def test_it_lets_only_administrators_into_the_admin(world: World) -> None:
     wrong = []
     for name in sorted(name for name in route_names() if name.startswith(ADMIN)):
         path = admin_path(name)

@@ -179,17 +179,22 @@ TICKET_ROUTES: dict[str, list[Call]] = {
         post(event(403, OWN_EVENT, supervisor=200, manager=200), {"reason": "误报"})
     ],
     "tickets-api:ticket-submit-explanation": [
-        post(event(agent_owner=200), {"cause": "缺货", "remedy": "调货"}, explanation, gone_explanation),
         post(
-            dict.fromkeys(READERS + STRANGERS, 404)
-            | NO_SHOP
-            | dict.fromkeys(OUTSIDERS, 401),
+            event(agent_owner=200),
+            {"cause": "缺货", "remedy": "调货"},
+            explanation,
+            gone_explanation,
+        ),
+        post(
+            dict.fromkeys(READERS + STRANGERS, 404) | NO_SHOP | dict.fromkeys(OUTSIDERS, 401),
             {"cause": "缺货", "remedy": "调货"},
             path=no_explanation,
             hidden=None,
         ),
     ],
-    "tickets-api:ticket-sign-explanation": [post(event(manager=409), None, explanation, gone_explanation)],
+    "tickets-api:ticket-sign-explanation": [
+        post(event(manager=409), None, explanation, gone_explanation)
+    ],
     "tickets-api:ticket-return-explanation": [
         post(event(manager=409), {"reason": "不清楚"}, explanation, gone_explanation)
     ],

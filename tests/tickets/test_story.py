@@ -101,18 +101,24 @@ def test_a_case_is_reported_graded_handled_overdue_explained_closed_and_reopened
     assert clock(late, "resolution")["phase"] == "overdue"  # no worker has been there
     assert late["explanations"] == []
     clocks.sweep()
-    assert [row["id"] for row in ok(supervisor.get("/api/v1/tickets/", overdue="true"))["results"]] == [
-        opened["id"]
-    ]
+    assert [
+        row["id"] for row in ok(supervisor.get("/api/v1/tickets/", overdue="true"))["results"]
+    ] == [opened["id"]]
     breached = [
-        event for event in ok(owner.get(f"{url}events/"))["results"] if event["name"] == "clock.breached"
+        event
+        for event in ok(owner.get(f"{url}events/"))["results"]
+        if event["name"] == "clock.breached"
     ]
     assert [(event["stage"], event["at"]) for event in breached] == [
         ("0", "2026-11-21T12:00:00+08:00")
     ]
 
     moment.later(hours=1)
-    explained = {"cause": "备件缺货", "remedy": "已调货", "new_promise_at": "2026-11-22T12:00:00+08:00"}
+    explained = {
+        "cause": "备件缺货",
+        "remedy": "已调货",
+        "new_promise_at": "2026-11-22T12:00:00+08:00",
+    }
     ok(owner.post(f"{url}explanations/1/submit/", explained))
     ok(manager.post(f"{url}explanations/1/return/", {"reason": "请写明调货单"}))
     ok(owner.post(f"{url}explanations/1/submit/", explained))

@@ -119,5 +119,3 @@ class ExplanationInput(StrictSerializer):
     cause = text(4000)
     remedy = text(4000)
     new_promise_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
-
-

@@ -107,9 +107,7 @@ class TicketViewSet(GenericViewSet[Ticket]):
 
     # --- reading -----------------------------------------------------------------------------
 
-    @extend_schema(
-        parameters=[inputs.ListQuery], responses={200: outputs.TicketRow(many=True)}
-    )
+    @extend_schema(parameters=[inputs.ListQuery], responses={200: outputs.TicketRow(many=True)})
     def list(self, request: Request) -> Response:
         """Cases, newest first."""
         query = read_query(inputs.ListQuery, request)
@@ -228,9 +226,7 @@ class TicketViewSet(GenericViewSet[Ticket]):
         if body["decision"] == "file":
             workflow.file_grading(ticket_id, by=self.actor, version=version)
         else:
-            workflow.return_filing(
-                ticket_id, reason=body["reason"], by=self.actor, version=version
-            )
+            workflow.return_filing(ticket_id, reason=body["reason"], by=self.actor, version=version)
 
     @transition(inputs.WaitInput)
     def wait(self, ticket_id: int, body: dict[str, Any], version: int | None) -> None:
@@ -293,4 +289,6 @@ class TicketViewSet(GenericViewSet[Ticket]):
 
 def _staff_id(number: str) -> int:
     """The user of a staff number; 0, which nobody has, for an unknown one."""
-    return User.objects.filter(staff_number__iexact=number).values_list("pk", flat=True).first() or 0
+    return (
+        User.objects.filter(staff_number__iexact=number).values_list("pk", flat=True).first() or 0
+    )
