@@ -1,5 +1,6 @@
 """The demo's keys are made once, kept closed, and readable by the settings."""
 
+import re
 import stat
 import subprocess
 import sys
@@ -59,3 +60,19 @@ def test_it_writes_what_the_settings_accept(tmp_path: Path) -> None:
         "/tmp/sockets redis+socket:///tmp/valkey.sock?virtual_host=0"  # noqa: S108
         f" {tmp_path}/mail box 32 32 32"
     )
+
+
+def test_it_explains_every_variable_in_the_readme() -> None:
+    code = "".join(
+        (environment.ROOT / "aftersales" / name).read_text()
+        for name in ("settings.py", "webserver.py")
+    )
+    read = set(re.findall(r'(?:env\.\w+|keyring|environ\.get)\(\s*"([A-Z_]+)"', code))
+    table = {
+        name
+        for line in (environment.ROOT / "README.md").read_text().splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`([A-Z_]{5,})`", line.split("|")[1])
+    }
+    assert len(read) > 20
+    assert read == table
