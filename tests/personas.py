@@ -3,9 +3,11 @@
 ``World`` holds one of each, and two of everything that somebody could reach for but must not.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.test import Client
 
 from aftersales.accounts.models import ApiClient, Role, Scope, Shop, User
@@ -71,19 +73,15 @@ class Persona:
         """Send one request as this persona would; JSON to the API, a form to pages."""
         browser = Client(raise_request_exception=False)
         if self.session is not None:
-            browser.cookies = self.session.cookies.copy()
+            browser.cookies.update(self.session.cookies)
         sent = {"Idempotency-Key": f"{self.name}-{id(browser)}"} | (headers or {})
         if self.key is not None:
             sent["Authorization"] = f"Bearer {self.key}"
         if path.startswith("/api/"):
+            reads = method in {"GET", "HEAD", "OPTIONS"}
+            data = "" if reads else json.dumps(body or {}, cls=DjangoJSONEncoder)
             return browser.generic(
-                method,
-                path,
-                browser._encode_json({} if body is None else body, "application/json")
-                if method not in {"GET", "HEAD", "OPTIONS"}
-                else "",
-                content_type="application/json",
-                headers=sent,
+                method, path, data, content_type="application/json", headers=sent
             )
         if method == "POST":
             return browser.post(path, body or {}, headers=sent)

@@ -57,7 +57,7 @@ class TestOneAfterAnother:
         assert Team.objects.count() == 1
 
     def test_it_takes_equal_json_for_the_same_body(self, key: str) -> None:
-        post(key, '{"code": "a", "fail": null}'.replace(', "fail": null', ""))
+        post(key, '{"code": "a", "then": null}'.replace(', "then": null', ""))
         assert post(key, '{ "code":"\\u0061" }')["Idempotent-Replayed"] == "true"
 
     @pytest.mark.parametrize("idempotency_key", [None, "", "x" * 256, "a b", "schlüssel", "a\tb"])
@@ -96,7 +96,7 @@ class TestOneAfterAnother:
 
     @pytest.mark.parametrize(("fail", "code"), [("invalid", 422), ("crash", 500), ("refused", 409)])
     def test_it_stores_no_failure_and_undoes_it(self, key: str, fail: str, code: int) -> None:
-        assert post(key, {"code": "a", "fail": fail}).status_code == code
+        assert post(key, {"code": "a", "then": fail}).status_code == code
         assert not Team.objects.exists()
         assert not IdempotentRequest.objects.exists()
         assert post(key).status_code == 201
@@ -181,7 +181,7 @@ class TestAtTheSameTime:
         urls.go_on.clear()
         urls.inside.clear()
         with ThreadPoolExecutor(max_workers=2) as pool:
-            first = pool.submit(in_thread, key, {"code": "a", "fail": "crash"})
+            first = pool.submit(in_thread, key, {"code": "a", "then": "crash"})
             assert urls.inside.wait(timeout=10)
             second = pool.submit(in_thread, key, {"code": "a"})
             urls.go_on.set()

@@ -82,8 +82,8 @@ def test_it_counts_spellings_of_one_name_together(typed: str, same: str) -> None
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_lets_five_of_forty_tries_at_once_through() -> None:
-    start = threading.Barrier(40)
+def test_it_lets_five_of_twenty_tries_at_once_through() -> None:
+    start = threading.Barrier(20)
 
     def attempt(_number: int) -> bool:
         start.wait(timeout=20)
@@ -96,5 +96,5 @@ def test_it_lets_five_of_forty_tries_at_once_through() -> None:
         finally:
             connections.close_all()
 
-    with ThreadPoolExecutor(max_workers=40) as pool:
-        assert sum(pool.map(attempt, range(40))) == 5
+    with ThreadPoolExecutor(max_workers=20) as pool:
+        assert sum(pool.map(attempt, range(20))) == 5

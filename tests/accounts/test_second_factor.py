@@ -26,7 +26,7 @@ CODE, ACTIVATE = "/account/second-factor/code/", "/account/second-factor/activat
 
 
 def code_at(moment: float, secret: str = SECRET) -> str:
-    return format_hotp_value(hotp_value(secret, int(moment) // 30))
+    return str(format_hotp_value(hotp_value(secret, int(moment) // 30)))
 
 
 def code_now(secret: str = SECRET) -> str:

@@ -221,10 +221,10 @@ def test_it_renews_the_session_key_at_sign_in(user: User) -> None:
 def test_it_ends_the_session_on_the_server_at_sign_out(user: User) -> None:
     browser = Client()
     sign_in("Wang.Lei", PASSWORD, browser=browser)
-    stolen = browser.cookies.copy()
-    assert browser.post("/account/logout/")["Location"] == LOGIN
     thief = Client()
-    thief.cookies = stolen
+    thief.cookies["sessionid"] = browser.cookies["sessionid"].value
+    assert thief.get("/").status_code == 200
+    assert browser.post("/account/logout/")["Location"] == LOGIN
     assert thief.get("/").status_code == 302
 
 

@@ -26,7 +26,7 @@ go_on.set()
 
 class TeamInput(StrictSerializer):
     code = serializers.CharField(max_length=40)
-    fail = serializers.ChoiceField(choices=["invalid", "crash", "refused"], required=False)
+    then = serializers.ChoiceField(choices=["invalid", "crash", "refused"], required=False)
 
 
 class TeamsView(APIView):
@@ -38,7 +38,7 @@ class TeamsView(APIView):
         team = Team.objects.create(code=values["code"], name_zh="组", name_en="Team")
         inside.set()
         go_on.wait(timeout=20)
-        match values.get("fail"):
+        match values.get("then"):
             case "invalid":
                 raise errors.Invalid(errors.FieldError("/code", "taken", "Taken."))
             case "crash":
@@ -55,7 +55,8 @@ class FilesView(APIView):
 
     @idempotent(keep=timedelta(days=30))
     def post(self, request: Request) -> Response:
-        file: Any = request.data["file"]
+        data: Any = request.data
+        file = data["file"]
         return Response({"size": len(file.read())}, status=201)
 
 
