@@ -35,7 +35,7 @@ def keyring(name: str) -> dict[str, bytes]:
             raise ImproperlyConfigured(f"{name}: key {key_id!r} is not base64.") from error
         if not (key_id.isascii() and key_id.isalnum()) or len(key_id) > 8 or len(key) != 32:
             raise ImproperlyConfigured(
-                f"{name}: write id:base64 with an id of 1 to 8 letters or digits and 32 bytes of key."
+                f"{name}: write id:base64, an id of 1 to 8 letters or digits and 32 bytes of key."
             )
         keys[key_id] = key
     return keys
@@ -143,7 +143,9 @@ CACHES = {
     }
 }
 # A unix socket is written unix:///path for redis-py and redis+socket:///path for Celery.
-CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace(
+    "?db=", "?virtual_host="
+)
 
 # The sweep's own thread in the sla worker; off only to prove that beat alone suffices.
 SLA_TICKER = env.bool("SLA_TICKER", default=True)
@@ -154,13 +156,13 @@ MEDIA_URL = "media/"
 FILE_UPLOAD_PERMISSIONS = 0o640
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o750
 
-# --- personal data ---------------------------------------------------------------------------------
+# --- personal data --------------------------------------------------------------------------------
 
 PERSONAL_DATA_KEYS = keyring("PERSONAL_DATA_KEYS")
 BLIND_INDEX_KEY = keyring("BLIND_INDEX_KEY")
 LINK_KEYS = keyring("LINK_KEYS")
 
-# --- people ----------------------------------------------------------------------------------------
+# --- people ---------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
@@ -193,12 +195,12 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_RATE_LIMITS = False
-ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"
 MFA_ADAPTER = "aftersales.accounts.adapters.MFAAdapter"
 MFA_RATE_LIMITS = False
 MFA_TOTP_TOLERANCE = 1
 
-# --- language and time -------------------------------------------------------------------------------
+# --- language and time ----------------------------------------------------------------------------
 
 LANGUAGE_CODE = "zh-hans"
 LANGUAGES = [("zh-hans", "中文"), ("en", "English")]
@@ -210,7 +212,7 @@ TIME_ZONE = env.str("TIME_ZONE", default="Asia/Shanghai")
 # Who may read /metrics: a token, or with none set, only a private address that no proxy spoke for.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
-# --- files for the browser ---------------------------------------------------------------------------
+# --- files for the browser ------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
@@ -225,7 +227,7 @@ STORAGES = {
     },
 }
 
-# --- the browser's guards ------------------------------------------------------------------------------
+# --- the browser's guards -------------------------------------------------------------------------
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -255,7 +257,7 @@ if SECURE:
     SECURE_HSTS_PRELOAD = True
 X_FRAME_OPTIONS = "DENY"
 
-# --- mail, SMS -------------------------------------------------------------------------------------------
+# --- mail, SMS ------------------------------------------------------------------------------------
 
 # smtp+tls://user:password@host:587 (STARTTLS), smtp+ssl://host:465, smtp://host:25 or
 # filemail:////folder (four strokes: the folder's path is absolute).
@@ -274,7 +276,7 @@ SMS_DIRECTORY = Path(env.str("SMS_DIRECTORY", default=str(BASE_DIR / ".local" / 
 # For tests and development only: webhooks may go to plain http and to our own network.
 WEBHOOKS_TO_PRIVATE_ADDRESSES = env.bool("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)
 
-# --- REST -------------------------------------------------------------------------------------------------
+# --- REST -----------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -322,7 +324,7 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-# --- logs: one JSON object a line, never a request body or a name -------------------------------------------
+# --- logs: one JSON object a line, never a request body or a name ---------------------------------
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOGGING = logs.configuration(LOG_LEVEL)

@@ -1,4 +1,4 @@
-"""HTML routes and /api/v1/. Apps are included by dotted string, so that no import runs from here."""
+"""HTML routes and /api/v1/. Apps are included by dotted string, so that nothing is imported."""
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path

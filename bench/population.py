@@ -67,4 +67,5 @@ def make_due(count: int) -> int:
             """,
             [count],
         )
-        return cursor.rowcount
+        touched: int = cursor.rowcount
+    return touched

@@ -92,8 +92,8 @@ def compare(
 ) -> None:
     ours()
     statements = statements_of(ours)
-    times = medians(rounds, ours, bare, lambda: replay(statements))
-    show(size, what, *times, len(statements))
+    own, plain, raw = medians(rounds, ours, bare, lambda: replay(statements))
+    show(size, what, own, plain, raw, len(statements))
 
 
 def test_intake(size: int) -> None:

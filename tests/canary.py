@@ -143,7 +143,7 @@ def database() -> Iterator[tuple[str, str]]:
         )
         tables = [row[0] for row in cursor.fetchall()]
         for table in tables:
-            cursor.execute(f"SELECT row.*::text FROM {table} AS row")  # noqa: S608
+            cursor.execute(f"SELECT row.*::text FROM {table} AS row")
             text = "\n".join(row[0] for row in cursor.fetchall())
             yield table, text + "\n".join(_bytes_in(text))
 

@@ -39,7 +39,7 @@ def intake_team() -> Team:
 
 def make_user(*roles: str, **changes: Any) -> User:
     number = next(_count)
-    values = {
+    values: dict[str, Any] = {
         "username": f"user{number}",
         "email": f"user{number}@example.com",
         "staff_number": f"S{number:04d}",
@@ -86,7 +86,7 @@ def staff_actor(*roles: str, **changes: Any) -> Actor:
 
 
 def make_contact(**changes: Any) -> Contact:
-    values = {
+    values: dict[str, Any] = {
         "name": "王小明",
         "phone": "13812345678",
         "email": "xiaoming@example.com",

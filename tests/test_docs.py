@@ -12,8 +12,8 @@ def ticket_diagram() -> str:
     lines = ["stateDiagram-v2", "    [*] --> new: take_in", "    new --> assigned: assign"]
     for event, transition in states.TRANSITIONS.items():
         if transition.to is not None:
-            for source in transition.sources:
-                lines.append(f"    {source.value} --> {transition.to.value}: {event}")
+            to = transition.to.value
+            lines += [f"    {source.value} --> {to}: {event}" for source in transition.sources]
     lines.append("    assigned --> in_progress: reply")
     lines.append("    waiting --> in_progress: write, or the longest wait is over")
     return "\n".join(lines)

@@ -33,9 +33,11 @@ def failed_conditions(
     if warranty_until is not None and warranty_until < today:
         failed.append(WARRANTY_EXPIRED)
     lowered = text.casefold()
-    for code in (DAMAGED_BY_PEOPLE, UNOFFICIAL_REPAIR):
-        if any(word.casefold() in lowered for word in words.get(code, ())):
-            failed.append(code)
+    failed += [
+        code
+        for code in (DAMAGED_BY_PEOPLE, UNOFFICIAL_REPAIR)
+        if any(word.casefold() in lowered for word in words.get(code, ()))
+    ]
     if not proof_known:
         failed.append(NO_PROOF_OF_PURCHASE)
     return failed

@@ -116,9 +116,7 @@ def may_urge(actor: Actor, ticket: Ticket) -> bool:
 
 def may_close(actor: Actor, ticket: Ticket) -> bool:
     return (
-        actor.kind == ActorKind.SYSTEM
-        or may_handle(actor, ticket)
-        or actor.has_role(Role.MANAGER)
+        actor.kind == ActorKind.SYSTEM or may_handle(actor, ticket) or actor.has_role(Role.MANAGER)
     )
 
 

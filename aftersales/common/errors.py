@@ -16,7 +16,8 @@ Text = str | Promise
 
 @dataclass(frozen=True)
 class FieldError:
-    """One wrong field: ``pointer`` is a JSON pointer ("/customer/phone"), ``detail`` says reason and remedy."""
+    """One wrong field: ``pointer`` is a JSON pointer ("/customer/phone"), ``detail`` says why and
+    what to do."""
 
     pointer: str
     code: str
@@ -30,7 +31,9 @@ class DomainError(Exception):
     code = "error"
     detail: Text = _("This is not possible.")
 
-    def __init__(self, detail: Text | None = None, *, code: str | None = None, **extra: Any) -> None:
+    def __init__(
+        self, detail: Text | None = None, *, code: str | None = None, **extra: Any
+    ) -> None:
         self.detail = detail if detail is not None else self.detail
         self.code = code or self.code
         self.extra = extra
@@ -57,7 +60,9 @@ class WrongState(DomainError):
     status, code = 409, "wrong_state"
     detail = _("The case has moved on; this step is no longer open.")
 
-    def __init__(self, *, allowed_events: Sequence[str], detail: Text | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, *, allowed_events: Sequence[str], detail: Text | None = None, code: str | None = None
+    ) -> None:
         super().__init__(detail, code=code, allowed_events=sorted(allowed_events))
 
 
@@ -98,8 +103,10 @@ class Invalid(DomainError):
     status, code = 422, "invalid"
     detail = _("Some fields need another look.")
 
-    def __init__(self, *errors: FieldError, detail: Text | None = None, code: str | None = None) -> None:
-        super().__init__(detail, code=code)
+    def __init__(
+        self, *errors: FieldError, detail: Text | None = None, code: str | None = None, **extra: Any
+    ) -> None:
+        super().__init__(detail, code=code, **extra)
         self.errors = list(errors)
 
 

@@ -32,7 +32,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 
 
-class CalendarEnded(ValueError):  # noqa: N818 - says what happened, as all our errors do
+class CalendarEnded(ValueError):
     """The answer lies past ``until``, the last date that the calendar knows."""
 
     def __init__(self, until: date) -> None:

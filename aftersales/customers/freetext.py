@@ -113,7 +113,7 @@ Span = tuple[int, int, str]
 
 def mask_personal_data(text: str) -> tuple[str, bool]:
     """``text`` with personal numbers and addresses masked, and whether there were any."""
-    plain = _same_length(text)
+    plain = text.translate(_PLAIN)
     parts: list[str] = []
     end = 0
     for start, stop, mask in _spans(plain):
@@ -127,14 +127,18 @@ def masked(text: str) -> str:
     return mask_personal_data(text)[0]
 
 
-def _same_length(text: str) -> str:
-    """Full-width letters and foreign digits as ASCII, one character for one."""
-    return "".join(map(_plain_character, text))
+class _Plain(dict[int, str]):
+    """Full-width letters and foreign digits as ASCII, one character for one; fills as it is read."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = _plain_character(chr(code))
+        return self[code]
+
+
+_PLAIN = _Plain()
 
 
 def _plain_character(char: str) -> str:
-    if char.isascii():
-        return char
     if "！" <= char <= "～":
         return chr(ord(char) - 0xFEE0)
     if char in "\u3000\u00a0\u2002\u2003\u2009\u202f":

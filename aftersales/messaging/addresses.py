@@ -24,11 +24,11 @@ _REFUSED = [
 _STANDARD = {"https": 443, "http": 80}
 
 
-class ForbiddenAddress(ValueError):  # noqa: N818 - a verdict
+class ForbiddenAddress(ValueError):
     """Malformed, not https, or leads inside; the text is a reason, not the address."""
 
 
-class UnknownHost(Exception):  # noqa: N818 - the resolver's answer
+class UnknownHost(Exception):
     """The name has no address right now."""
 
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 _IDENTIFIER = re.compile(r"[\w.:+/-]{0,120}", re.ASCII)
 
 
-class NotAnId(ValueError):  # noqa: N818 - says what it is
+class NotAnId(ValueError):
     """A payload holds text that is no id or key; it would store personal data in the outbox."""
 
 

@@ -16,7 +16,7 @@ SECONDS = 15.0
 READ_BYTES = 4096
 
 
-class NoAnswer(Exception):  # noqa: N818 - the network's answer
+class NoAnswer(Exception):
     """No status came back in time; the text is the class of what went wrong."""
 
 

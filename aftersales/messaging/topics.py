@@ -49,7 +49,7 @@ Context = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 Session = Callable[[], AbstractContextManager[object]]
 
 
-class Outcome(Exception):  # noqa: N818 - not every outcome is an error
+class Outcome(Exception):
     """How a delivery ended when it did not succeed; ``code`` is stored, so it quotes nobody."""
 
     def __init__(self, code: str) -> None:

@@ -43,7 +43,7 @@ PHONE = "13812345678"
 def stored(contact: Contact, column: str = "phone") -> bytes:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {column} FROM customers_contact WHERE id = %s",  # noqa: S608
+            f"SELECT {column} FROM customers_contact WHERE id = %s",
             [contact.pk],
         )
         return bytes(cursor.fetchone()[0])
@@ -52,7 +52,7 @@ def stored(contact: Contact, column: str = "phone") -> bytes:
 def overwrite(contact: Contact, column: str, value: str | bytes) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE customers_contact SET {column} = %s WHERE id = %s",  # noqa: S608
+            f"UPDATE customers_contact SET {column} = %s WHERE id = %s",
             [value, contact.pk],
         )
 
@@ -331,13 +331,13 @@ def test_no_form_can_be_made_of_it() -> None:
 
 @isolate_apps("aftersales.customers")
 def test_a_model_without_a_row_key_is_refused() -> None:
-    class Bare(models.Model):  # noqa: DJ008
+    class Bare(models.Model):
         text = EncryptedTextField()
 
         class Meta:
             app_label = "customers"
 
-    class Late(models.Model):  # noqa: DJ008
+    class Late(models.Model):
         text = EncryptedTextField(unique=True)
         public_id = models.UUIDField(unique=True, default=uuid.uuid4)
 
@@ -350,7 +350,7 @@ def test_a_model_without_a_row_key_is_refused() -> None:
 
 @isolate_apps("aftersales.customers")
 def test_the_row_key_may_have_another_name() -> None:
-    class Named(models.Model):  # noqa: DJ008
+    class Named(models.Model):
         key = models.UUIDField(unique=True, default=uuid.uuid4)
         text = EncryptedTextField(row_key="key")
 
@@ -372,7 +372,7 @@ def test_only_the_models_own_indexes_are_looked_up() -> None:
 
 @isolate_apps("aftersales.customers")
 def test_an_index_without_the_model_that_keeps_it_true_is_refused() -> None:
-    class Drifting(models.Model):  # noqa: DJ008
+    class Drifting(models.Model):
         public_id = models.UUIDField(unique=True, default=uuid.uuid4)
         phone = EncryptedTextField()
         phone_index = BlindIndexField(of="phone", normalise=normal.phone_key)

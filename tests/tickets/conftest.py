@@ -1,6 +1,6 @@
 """A published policy for every test of cases, and a place in time to play them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -28,11 +28,11 @@ def maker(db: None) -> PolicyVersion:
 
 
 class Moment:
-    """Stands still until it is moved; ``moment("2026-11-20 10:00")``, ``moment.later(minutes=5)``."""
+    """Stands still until moved: ``moment("2026-11-20 10:00")``, ``moment.later(minutes=5)``."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
-        self.now = datetime.min
+        self.now = PUBLISHED
 
     def __call__(self, text: str) -> datetime:
         return self.set(at(text))

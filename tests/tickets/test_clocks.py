@@ -2,6 +2,7 @@
 
 import pytest
 
+from aftersales.accounts.actors import Actor
 from aftersales.accounts.models import Role
 from aftersales.messaging.models import Outbox
 from tests.factories import make_report, make_ticket, staff_actor
@@ -15,8 +16,9 @@ def clock_of(ticket: Ticket, kind: str, cycle: int = 1) -> Clock:
     return ticket.clocks.get(kind=kind, subject="", cycle=cycle)
 
 
-def names(ticket: Ticket) -> list[str]:
-    return list(ticket.events.order_by("pk").values_list("name", flat=True))
+def take(ticket: Ticket, owner: Actor) -> None:
+    assert owner.user is not None
+    workflow.assign_ticket(ticket.pk, owner_id=owner.user.pk, by=owner)
 
 
 def test_it_opens_the_promises_of_the_level(moment: Moment) -> None:
@@ -61,7 +63,7 @@ def test_after_an_outage_every_stage_has_its_own_time_and_only_the_last_tells(
 def test_a_reply_at_the_last_moment_is_in_time(moment: Moment) -> None:
     owner = staff_actor()
     ticket = make_ticket(urgency="urgent", by=owner)
-    workflow.assign_ticket(ticket.pk, owner_id=owner.user.pk, by=owner)
+    take(ticket, owner)
     moment("2026-11-20 10:30")
     workflow.reply_to_customer(ticket.pk, workflow.Words("您好"), by=owner)
     clock = clock_of(ticket, "response")
@@ -71,7 +73,7 @@ def test_a_reply_at_the_last_moment_is_in_time(moment: Moment) -> None:
 def test_a_reply_one_second_late_leaves_its_breach_though_no_sweep_ran(moment: Moment) -> None:
     owner = staff_actor()
     ticket = make_ticket(urgency="urgent", by=owner)
-    workflow.assign_ticket(ticket.pk, owner_id=owner.user.pk, by=owner)
+    take(ticket, owner)
     moment("2026-11-20 10:30:01")
     workflow.reply_to_customer(ticket.pk, workflow.Words("您好"), by=owner)
     clock = clock_of(ticket, "response")
@@ -83,7 +85,7 @@ def test_a_reply_one_second_late_leaves_its_breach_though_no_sweep_ran(moment: M
 def test_waiting_after_the_deadline_hides_nothing(moment: Moment) -> None:
     owner = staff_actor()
     ticket = make_ticket(urgency="important", by=owner)
-    workflow.assign_ticket(ticket.pk, owner_id=owner.user.pk, by=owner)
+    take(ticket, owner)
     moment("2026-11-23 10:00:01")
     workflow.wait_ticket(ticket.pk, reason="customer", by=owner)
     clock = clock_of(ticket, "resolution")
@@ -94,7 +96,7 @@ def test_waiting_after_the_deadline_hides_nothing(moment: Moment) -> None:
 def test_it_pauses_the_resolution_while_waiting_for_the_customer(moment: Moment) -> None:
     owner = staff_actor()
     ticket = make_ticket(urgency="important", by=owner)
-    workflow.assign_ticket(ticket.pk, owner_id=owner.user.pk, by=owner)
+    take(ticket, owner)
     workflow.reply_to_customer(ticket.pk, workflow.Words("请提供照片"), by=owner)
     moment.later(hours=10)
     workflow.wait_ticket(ticket.pk, reason="customer", by=owner)
@@ -109,7 +111,7 @@ def test_it_pauses_the_resolution_while_waiting_for_the_customer(moment: Moment)
 def test_a_wait_ends_by_itself_at_its_limit(moment: Moment) -> None:
     owner = staff_actor()
     ticket = make_ticket(urgency="important", by=owner)
-    workflow.assign_ticket(ticket.pk, owner_id=owner.user.pk, by=owner)
+    take(ticket, owner)
     workflow.reply_to_customer(ticket.pk, workflow.Words("请提供照片"), by=owner)
     workflow.wait_ticket(ticket.pk, reason="customer", by=owner)
     moment("2026-11-27 10:00:01")
@@ -164,7 +166,7 @@ def test_a_later_decision_keeps_the_verdict_of_a_broken_promise(moment: Moment) 
 def test_reopening_opens_a_new_cycle_with_full_budgets(moment: Moment) -> None:
     owner = staff_actor()
     ticket = make_ticket(by=owner)
-    workflow.assign_ticket(ticket.pk, owner_id=owner.user.pk, by=owner)
+    take(ticket, owner)
     workflow.start_ticket(ticket.pk, by=owner)
     moment.later(hours=1)
     workflow.resolve_ticket(ticket.pk, resolution="已更换主板", by=owner)

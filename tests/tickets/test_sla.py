@@ -13,7 +13,7 @@ ZONE = ZoneInfo("Asia/Shanghai")
 HOURS = [("08:30", "12:00"), ("13:30", "17:30")]
 CALENDAR = worktime.Calendar(
     "Asia/Shanghai",
-    {day: HOURS for day in range(5)},
+    dict.fromkeys(range(5), HOURS),
     {date(2026, 10, day): [] for day in range(1, 8)} | {date(2026, 10, 10): HOURS},
     until=date(2027, 12, 31),
 )
@@ -150,7 +150,7 @@ def test_a_stage_that_says_no_moment_is_refused(text: str) -> None:
     ],
 )
 def test_a_budget_without_sense_is_refused(basis: Basis, amount: int, rule: str) -> None:
-    with pytest.raises(ValueError, match="budget|rule"):
+    with pytest.raises(ValueError, match=r"budget|rule"):
         Budget(basis, amount, rule)
 
 

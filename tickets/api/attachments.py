@@ -16,14 +16,14 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from aftersales.accounts.actors import Actor
 from aftersales.accounts.idempotency import idempotent
 from aftersales.accounts.models import Scope
 from aftersales.common import errors
 from aftersales.common.api.parsers import UploadParser
 from aftersales.common.api.serializers import StrictSerializer, read_body
 from tickets import files, workflow
-from tickets.models import Attachment, Ticket
+from tickets.api.cases import OfCases
+from tickets.models import Attachment
 from tickets.models.event import AttachmentQuerySet
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class FileOrProblem(JSONRenderer):
     media_type = "*/*"
 
 
-class AttachmentView(GenericAPIView[Attachment]):
+class AttachmentView(OfCases, GenericAPIView[Attachment]):
     """Files are seen by whoever sees the case; internal ones by staff only."""
 
     keyset = ("id",)
@@ -72,23 +72,9 @@ class AttachmentView(GenericAPIView[Attachment]):
         "post": Scope.TICKETS_WRITE,
     }
 
-    @property
-    def actor(self) -> Actor:
-        actor: Actor = self.request._request.actor  # type: ignore[attr-defined]
-        return actor
-
     def get_queryset(self) -> AttachmentQuerySet:
         found: AttachmentQuerySet = Attachment.objects.visible_to(self.actor)
         return found.filter(ticket__public_id=self.kwargs["public_id"]).select_related("ticket")
-
-    def ticket_id(self) -> int:
-        """Raises NotVisible alike for what is unknown and what is not the caller's."""
-        tickets = Ticket.objects.visible_to(self.actor)
-        found = tickets.filter(public_id=self.kwargs["public_id"]).values_list("pk", flat=True)
-        ticket_id = found.first()
-        if ticket_id is None:
-            raise errors.NotVisible()
-        return int(ticket_id)
 
 
 class AttachmentListView(AttachmentView):

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from aftersales.accounts.actors import Actor, ActorKind
+from aftersales.accounts.actors import ActorKind
 from aftersales.accounts.idempotency import idempotent
 from aftersales.accounts.models import Scope, User
 from aftersales.common import dbtime, errors
@@ -23,6 +23,7 @@ from aftersales.common.api.schema import IF_MATCH
 from aftersales.common.api.serializers import StrictSerializer, read_body, read_query
 from tickets import workflow
 from tickets.api import inputs, outputs
+from tickets.api.cases import OfCases
 from tickets.models import Clock, Event, Explanation, Message, Ticket
 from tickets.models.ticket import TicketQuerySet
 from tickets.workflow.links import follow_up_url
@@ -34,12 +35,13 @@ def transition(
     """A POST that is one event of the case's machine and answers with the case as it is now."""
 
     def decorate(handler: Callable[..., None]) -> Any:
-        def call(view: "TicketViewSet", request: Request, **kwargs: Any) -> Response:
+        def call(view: Any, request: Request, /, **kwargs: Any) -> Response:
             body = read_body(takes, request)
             ticket_id = view.ticket_id()
             kwargs.pop("public_id")
             handler(view, ticket_id, body, version=versions.expected_version(request), **kwargs)
-            return view.case(Ticket.objects.filter(pk=ticket_id))
+            answer: Response = view.case(Ticket.objects.filter(pk=ticket_id))
+            return answer
 
         call.__name__, call.__doc__ = handler.__name__, handler.__doc__
         route = action(detail=True, methods=["post"], url_path=url_path)(idempotent()(call))
@@ -51,13 +53,13 @@ def transition(
     return decorate
 
 
-class TicketViewSet(GenericViewSet[Ticket]):
+class TicketViewSet(OfCases, GenericViewSet[Ticket]):
     """Cases. A shop's key sees its own, a staff key what its user sees."""
 
     lookup_field = "public_id"
     lookup_value_converter = "uuid"
     serializer_class = outputs.TicketRow
-    keyset = ("-created_at", "-id")
+    keyset: tuple[str, ...] = ("-created_at", "-id")
     shop_scopes = {
         "list": Scope.TICKETS_READ,
         "retrieve": Scope.TICKETS_READ,
@@ -71,21 +73,8 @@ class TicketViewSet(GenericViewSet[Ticket]):
 
     # --- what every call shares --------------------------------------------------------------
 
-    @property
-    def actor(self) -> Actor:
-        actor: Actor = self.request._request.actor  # type: ignore[attr-defined]
-        return actor
-
     def get_queryset(self) -> TicketQuerySet:
         return Ticket.objects.visible_to(self.actor)
-
-    def ticket_id(self) -> int:
-        """Raises NotVisible alike for what is unknown and what is not the caller's."""
-        found = self.get_queryset().filter(public_id=self.kwargs["public_id"])
-        ticket_id = found.values_list("pk", flat=True).first()
-        if ticket_id is None:
-            raise errors.NotVisible()
-        return int(ticket_id)
 
     def case(self, cases: TicketQuerySet) -> Response:
         """The one case as the caller may see it, with its version as ETag."""
@@ -104,6 +93,10 @@ class TicketViewSet(GenericViewSet[Ticket]):
         output = outputs.StaffTicketOutput if is_staff else outputs.TicketOutput
         data = output(ticket, context={"now": dbtime.database_now(), "actor": self.actor}).data
         return Response(data, headers={"ETag": versions.etag(ticket.version)})
+
+    def page_of(self, rows: Any, output: type[Any]) -> Response:
+        """One page of something that belongs to the case, by the action's own ``keyset``."""
+        return self.get_paginated_response(output(self.paginate_queryset(rows), many=True).data)
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -136,16 +129,14 @@ class TicketViewSet(GenericViewSet[Ticket]):
         messages = Message.objects.filter(ticket=self.ticket_id()).select_related("author")
         if self.actor.kind != ActorKind.STAFF:
             messages = messages.exclude(kind=Message.Kind.NOTE)
-        page = self.paginate_queryset(messages)
-        return self.get_paginated_response(outputs.MessageOutput(page, many=True).data)
+        return self.page_of(messages, outputs.MessageOutput)
 
     @extend_schema(responses={200: outputs.EventOutput(many=True)})
     @action(detail=True, methods=["get"])
     def events(self, request: Request, public_id: UUID) -> Response:
         """What happened, in the order in which it was written; for staff."""
         self.keyset = ("id",)
-        page = self.paginate_queryset(Event.objects.filter(ticket=self.ticket_id()))
-        return self.get_paginated_response(outputs.EventOutput(page, many=True).data)
+        return self.page_of(Event.objects.filter(ticket=self.ticket_id()), outputs.EventOutput)
 
     # --- intake and words --------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ class TicketQuerySet(SealedQuerySet["Ticket"]):
         """Cases that the actor may know of: a shop, customer or dealer their own, staff by role."""
         if actor.kind == ActorKind.SHOP:
             return self.filter(shop=actor.shop).exclude(kind__in=states.INTERNAL_KINDS)
-        if actor.kind == ActorKind.CUSTOMER:
+        if actor.kind == ActorKind.CUSTOMER and actor.contact_id is not None:
             return self.filter(contact_id=actor.contact_id).exclude(kind__in=states.INTERNAL_KINDS)
         if actor.kind == ActorKind.SYSTEM or actor.has_role(*READERS):
             return self

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from aftersales.accounts.actors import SYSTEM, Actor, ActorKind
 from aftersales.common import errors
-from tickets import sla, states
+from tickets import sla
 from tickets.clocks import Case
 from tickets.models import Clock, Explanation, Message, Ticket
 from tickets.models.clock import CONFIRMATION, RESOLUTION, RESPONSE, TICKET_LEVEL
@@ -68,9 +68,7 @@ def close_unanswered(limit: int = 200) -> int:
     that was reopened meanwhile is left alone.
     """
     unanswered = (
-        Clock.objects.filter(
-            kind=CONFIRMATION, state=sla.State.RUNNING, breached_at__isnull=False
-        )
+        Clock.objects.filter(kind=CONFIRMATION, state=sla.State.RUNNING, breached_at__isnull=False)
         .exclude(ticket__explanations__state__in=Explanation.OPEN)
         .exclude(ticket__holds__isnull=False)
         .order_by("pk")
@@ -83,9 +81,7 @@ def close_unanswered(limit: int = 200) -> int:
     return closed
 
 
-def reopen_ticket(
-    ticket_id: int, *, reason: str, by: Actor, version: int | None = None
-) -> Ticket:
+def reopen_ticket(ticket_id: int, *, reason: str, by: Actor, version: int | None = None) -> Ticket:
     """It was not solved: a new cycle with full budgets for response and resolution.
 
     The verdicts of earlier cycles stay. A customer or shop may do so for the policy's days after
@@ -97,7 +93,7 @@ def reopen_ticket(
         outside = by.kind in (ActorKind.CUSTOMER, ActorKind.SHOP)
         if outside and ticket.closed_at and ticket.closed_at + timedelta(days=days) < case.now:
             raise errors.Conflict(
-                _("This case was closed too long ago. Please open a new one; name this number in it."),
+                _("This case was closed too long ago. Please open a new one and name this number."),
                 code="reopen_too_late",
                 days=days,
             )
@@ -112,9 +108,7 @@ def reopen_ticket(
     return case.ticket
 
 
-def cancel_ticket(
-    ticket_id: int, *, reason: str, by: Actor, version: int | None = None
-) -> Ticket:
+def cancel_ticket(ticket_id: int, *, reason: str, by: Actor, version: int | None = None) -> Ticket:
     """The case falls away: every promise without verdict, every unsigned explanation with it.
 
     Raises Conflict while a hold stands.

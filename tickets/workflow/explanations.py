@@ -1,4 +1,4 @@
-"""The overdue explanation: written by the owner, signed by a manager, or sent back (manual E 4.1)."""
+"""The overdue explanation (manual E 4.1): the owner writes it, a manager signs or returns it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,9 +31,7 @@ def _check_state(explanation: Explanation, *states: Explanation.State) -> None:
             Explanation.State.RETURNED: ["submit"],
             Explanation.State.SUBMITTED: ["sign", "return"],
         }
-        raise errors.WrongState(
-            allowed_events=events.get(Explanation.State(explanation.state), [])
-        )
+        raise errors.WrongState(allowed_events=events.get(Explanation.State(explanation.state), []))
 
 
 def submit_explanation(

@@ -68,7 +68,9 @@ def grade_ticket(
         ticket = case.ticket
         if level not in states.Level.values:
             raise errors.Invalid(
-                errors.FieldError("/level", "unknown_level", _("Choose urgent, important or general."))
+                errors.FieldError(
+                    "/level", "unknown_level", _("Choose urgent, important or general.")
+                )
             )
         if level != ticket.level and not reason.strip():
             raise errors.Invalid(
@@ -102,9 +104,7 @@ def grade_ticket(
     return case.ticket
 
 
-def file_grading(
-    ticket_id: int, *, by: Actor, version: int | None = None
-) -> Ticket:
+def file_grading(ticket_id: int, *, by: Actor, version: int | None = None) -> Ticket:
     """The manager files the decided level of an urgent or important case (manual E 2.2).
 
     Raises Conflict when there is no decision to file.
@@ -119,9 +119,7 @@ def file_grading(
     return case.ticket
 
 
-def return_filing(
-    ticket_id: int, *, reason: str, by: Actor, version: int | None = None
-) -> Ticket:
+def return_filing(ticket_id: int, *, reason: str, by: Actor, version: int | None = None) -> Ticket:
     """The manager sends the grading back; the level stands until it is decided again."""
     with step(ticket_id, "return_filing", by=by, version=version) as case:
         form = _form_to_file(case.ticket)

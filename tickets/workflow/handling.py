@@ -3,11 +3,12 @@
 import uuid
 from dataclasses import dataclass
 
-from aftersales.accounts.actors import SYSTEM, Actor, ActorKind
+from django.utils.translation import gettext_lazy as _
+
+from aftersales.accounts.actors import SYSTEM, Actor
 from aftersales.accounts.models import Role, User
 from aftersales.common import errors
 from aftersales.customers import freetext, grants
-from django.utils.translation import gettext_lazy as _
 from tickets import permissions, states
 from tickets.clocks import Case
 from tickets.models import Message, Pause, Ticket
@@ -33,9 +34,19 @@ def assign_ticket(
         ticket = case.ticket
         owner = User.objects.filter(pk=owner_id, is_active=True).first()
         if owner is None or not owner.has_role(*HANDLERS):
-            raise errors.Invalid(errors.FieldError("/owner", "unknown_owner", _("Choose an active agent, engineer or supervisor.")))
+            raise errors.Invalid(
+                errors.FieldError(
+                    "/owner", "unknown_owner", _("Choose an active agent, engineer or supervisor.")
+                )
+            )
         if owner.pk == ticket.complained_of_id:
-            raise errors.Invalid(errors.FieldError("/owner", "complained_of", _("A complaint is not handled by the person complained of; choose somebody else.")))
+            raise errors.Invalid(
+                errors.FieldError(
+                    "/owner",
+                    "complained_of",
+                    _("The complaint is about this person; choose somebody else."),
+                )
+            )
         taking = by.user is not None and owner.pk == by.user.pk and permissions.may_take(by, ticket)
         if not taking and not permissions.may_assign_others(by, ticket):
             raise errors.NotAllowed()
@@ -153,16 +164,14 @@ def write_as_customer(ticket_id: int, words: Words, *, by: Actor) -> Message:
 
 
 def urge_ticket(ticket_id: int, *, by: Actor) -> Ticket:
-    """The customer urges (催单): counted, shown in the queue; the second one alerts the supervisor."""
+    """The customer urges (催单): counted and shown; the second one alerts the supervisor."""
     with step(ticket_id, "urge", by=by) as case:
         case.change(urges=case.ticket.urges + 1)
         case.record("ticket.urged", by=by, urges=case.ticket.urges)
     return case.ticket
 
 
-def wait_ticket(
-    ticket_id: int, *, reason: str, by: Actor, version: int | None = None
-) -> Ticket:
+def wait_ticket(ticket_id: int, *, reason: str, by: Actor, version: int | None = None) -> Ticket:
     """The case waits for a named reason, which stops the clocks that the policy says.
 
     Raises Invalid for a reason that the case's policy does not name. It ends by ``resume_ticket``,
@@ -171,12 +180,17 @@ def wait_ticket(
     with step(ticket_id, "wait", by=by, version=version) as case:
         found = case.policy.pause_reasons.get(reason)
         if found is None:
-            raise errors.Invalid(errors.FieldError("/reason", "unknown_reason", _("Choose one of the reasons for waiting that your policy names.")), choices=sorted(case.policy.pause_reasons))
+            raise errors.Invalid(
+                errors.FieldError(
+                    "/reason",
+                    "unknown_reason",
+                    _("Choose one of the reasons for waiting that your policy names."),
+                ),
+                choices=sorted(case.policy.pause_reasons),
+            )
         pause = case.pause(found)
         case.change(waiting_reason=reason)
-        case.record(
-            "ticket.waiting", by=by, waiting_for=reason, until=pause.limit_at.isoformat()
-        )
+        case.record("ticket.waiting", by=by, waiting_for=reason, until=pause.limit_at.isoformat())
         edited(case)
     return case.ticket
 
@@ -194,7 +208,11 @@ def end_lapsed_wait(case: Case, pause: Pause) -> None:
     if case.ticket.status == states.Status.WAITING and pause.subject == "":
         move(case, states.Status.IN_PROGRESS)
         case.record(
-            "ticket.resumed", by=SYSTEM, at=pause.limit_at, because="lapsed", waited_for=pause.reason
+            "ticket.resumed",
+            by=SYSTEM,
+            at=pause.limit_at,
+            because="lapsed",
+            waited_for=pause.reason,
         )
 
 
@@ -206,9 +224,7 @@ def end_wait_for_customer(case: Case, *, by: Actor, because: str) -> None:
 
 
 def _end_wait(case: Case, *, by: Actor, because: str) -> None:
-    case.record(
-        "ticket.resumed", by=by, because=because, waited_for=case.ticket.waiting_reason
-    )
+    case.record("ticket.resumed", by=by, because=because, waited_for=case.ticket.waiting_reason)
     case.resume()
     move(case, states.Status.IN_PROGRESS)
 

@@ -56,7 +56,7 @@ class ProductReport:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that is recorded at intake (R-IN-2). ``received_at`` only for imported past cases."""
+    """Everything that is recorded at intake (R-IN-2)."""
 
     kind: str
     channel: str
@@ -170,7 +170,9 @@ def _check(report: Report, by: Actor, now: datetime) -> None:
         )
     if report.kind in states.INTERNAL_KINDS:
         faults.append(
-            errors.FieldError("/kind", "internal_kind", _("Incidents are not reported from outside."))
+            errors.FieldError(
+                "/kind", "internal_kind", _("Incidents are not reported from outside.")
+            )
         )
     if faults:
         raise errors.Invalid(*faults)
@@ -197,9 +199,7 @@ def _choice_faults(report: Report) -> list[errors.FieldError]:
         )
     elif is_complaint and not report.complaint_class:
         faults.append(
-            errors.FieldError(
-                "/complaint_class", "required", _("Say what the complaint is about.")
-            )
+            errors.FieldError("/complaint_class", "required", _("Say what the complaint is about."))
         )
     elif report.complaint_class and not is_complaint:
         faults.append(
@@ -226,7 +226,9 @@ def _time_faults(report: Report, now: datetime) -> list[errors.FieldError]:
         )
     if report.occurred_at is not None and report.occurred_at.date() < EARLIEST:
         faults.append(
-            errors.FieldError("/occurred_at", "too_early", _("This is too long ago; check the year."))
+            errors.FieldError(
+                "/occurred_at", "too_early", _("This is too long ago; check the year.")
+            )
         )
     bought = report.product.purchased_on
     if bought is not None and bought > timezone.localtime(now).date():
@@ -259,13 +261,17 @@ def _customer_faults(customer: CustomerReport) -> list[errors.FieldError]:
     if customer.phone.strip() and not normal.is_possible_phone(customer.phone):
         faults.append(
             errors.FieldError(
-                "/customer/phone", "no_phone_number", _("This is no phone number; check the digits.")
+                "/customer/phone",
+                "no_phone_number",
+                _("This is no phone number; check the digits."),
             )
         )
     if customer.email.strip() and not _is_mail_address(customer.email):
         faults.append(
             errors.FieldError(
-                "/customer/email", "no_mail_address", _("This is no mail address; check its spelling.")
+                "/customer/email",
+                "no_mail_address",
+                _("This is no mail address; check its spelling."),
             )
         )
     return faults

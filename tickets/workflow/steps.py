@@ -10,9 +10,7 @@ from tickets.clocks import Case
 
 
 @contextmanager
-def step(
-    ticket_id: int, event: str, *, by: Actor, version: int | None = None
-) -> Iterator[Case]:
+def step(ticket_id: int, event: str, *, by: Actor, version: int | None = None) -> Iterator[Case]:
     """Open the case for one event of the machine and leave it in the event's state.
 
     Locks the ticket. Raises NotVisible, NotAllowed, Stale (``version`` is not the present one) or

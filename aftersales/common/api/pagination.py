@@ -116,7 +116,7 @@ class KeysetPagination(BasePagination):
         self, queryset: Any, request: Request, view: Any | None = None
     ) -> list[Any]:
         self.request = request
-        self.keyset = Keyset(queryset.model, getattr(view, "keyset"))  # noqa: B009
+        self.keyset = Keyset(queryset.model, getattr(view, "keyset"))
         self.limit = read_limit(request)
         # A cursor belongs to one list: path, order and filters are bound into it.
         filters = sorted(
