@@ -170,7 +170,8 @@ def test_reopening_opens_a_new_cycle_with_full_budgets(moment: Moment) -> None:
     workflow.start_ticket(ticket.pk, by=owner)
     moment.later(hours=1)
     workflow.resolve_ticket(ticket.pk, resolution="已更换主板", by=owner)
-    assert not ticket.clocks.live().exists()
+    live = ticket.clocks.live().values_list("kind", flat=True)
+    assert list(live) == ["confirmation"]  # the customer's time to object
     moment("2026-11-23 10:00")
     workflow.reopen_ticket(ticket.pk, reason="仍不亮", by=owner)
     assert clock_of(ticket, "response", 2).due_at == at("2026-11-23 15:30")
