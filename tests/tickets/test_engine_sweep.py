@@ -2,13 +2,16 @@
 
 import importlib
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import DatabaseError, OperationalError, connection, connections
 
+from aftersales.common import dbtime
 from tests.factories import make_ticket, staff_actor
 from tests.tickets.conftest import Moment, at
+from tests.tickets.crowd import multiply
 from tests.tickets.promises import clock_of, take
 from tests.tickets.races import Runner
 from tickets import clocks, workflow
@@ -117,3 +120,43 @@ def test_a_case_in_somebodys_hands_is_passed_over_and_not_waited_for(moment: Mom
         assert Runner(clocks.sweep).outcome() == 1
     assert clock_of(free, "response").breached_at is not None
     assert clock_of(held, "response").breached_at is not None
+
+
+# --- cost -----------------------------------------------------------------------------------------
+
+DUE = 100
+
+
+def pages_of_a_sweep() -> dict[str, int]:
+    """The pages that each statement of a sweep touches, by its first words."""
+    pages: dict[str, int] = {}
+
+    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.split()[0] in ("SELECT", "INSERT", "UPDATE", "WITH"):
+            cursor = context["cursor"]
+            cursor.execute("SAVEPOINT explained")
+            execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", params, many, context)
+            plan = cursor.fetchone()[0][0]["Plan"]
+            cursor.execute("ROLLBACK TO SAVEPOINT explained")
+            pages[sql.strip()[:40]] = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        assert clocks.sweep() == DUE
+    return pages
+
+
+def test_its_cost_follows_what_is_due_and_not_what_is_open(moment: Moment) -> None:
+    far = make_ticket(urgency="general")
+    found = []
+    for more in (2_000, 18_000):
+        multiply(far, more)
+        with dbtime.at(moment.now - timedelta(minutes=31)):
+            multiply(make_ticket(urgency="urgent"), DUE - 1)
+        found.append(pages_of_a_sweep())
+    small, large = found
+    assert any(words.startswith("UPDATE") for words in large)
+    for words, pages in large.items():
+        assert pages <= 2 * small[words] + 50
+        if words.startswith("SELECT"):
+            assert pages <= 4 * DUE + 50, words

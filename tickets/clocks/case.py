@@ -98,8 +98,8 @@ def settle(
 
 def write(cases: Sequence[Case]) -> None:
     """Write what was noted so far, in bulk: clocks, explanations, events with their outbox rows."""
-    Clock.objects.bulk_create([clock for case in cases for clock in case.new_clocks])
-    Explanation.objects.bulk_create([new for case in cases for new in case.new_explanations])
+    rows.insert([clock for case in cases for clock in case.new_clocks])
+    rows.insert([explanation for case in cases for explanation in case.new_explanations])
     rows.write_clocks([clock for case in cases for clock in case.changed_clocks.values()])
     if events := [event for case in cases for event in case.events]:
         rows.write_events(events, cases[0].now)

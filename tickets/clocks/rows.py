@@ -4,16 +4,17 @@
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connection
+from django.db import connection, models
 
 from aftersales.accounts.actors import SYSTEM, Actor
-from tickets.models import Clock, Ticket
+from tickets.models import Clock, Explanation, Ticket
 
 TOPIC = "tickets.event"  # the fan-out of one event to people and webhooks
 
@@ -55,38 +56,6 @@ INSERT INTO messaging_outbox (topic, dedupe_key, payload, created_at, available_
 SELECT %s, 'event:' || id, jsonb_build_object('event', id), %s, %s FROM written ORDER BY id
 """
 
-_WRITE_CLOCKS = """
-UPDATE tickets_clock AS clock SET
-    target_id = new.target_id, calendar_version_id = new.calendar_version_id,
-    provisional = new.provisional, due_at = new.due_at, risk_at = new.risk_at,
-    next_at = new.next_at, stage_at = new.stage_at, stage_keys = new.stage_keys,
-    stage = new.stage, met_at = new.met_at, breached_at = new.breached_at,
-    breach_cause = new.breach_cause, state = new.state, resumes_at = new.resumes_at
-FROM jsonb_to_recordset(%s) AS new (id bigint, target_id bigint, calendar_version_id bigint,
-    provisional boolean, due_at timestamptz, risk_at timestamptz, next_at timestamptz,
-    stage_at timestamptz[], stage_keys text[], stage text, met_at timestamptz,
-    breached_at timestamptz, breach_cause text, state text, resumes_at timestamptz)
-WHERE clock.id = new.id
-"""
-
-_CLOCK_COLUMNS = (
-    "id",
-    "target_id",
-    "calendar_version_id",
-    "provisional",
-    "due_at",
-    "risk_at",
-    "next_at",
-    "stage_at",
-    "stage_keys",
-    "stage",
-    "met_at",
-    "breached_at",
-    "breach_cause",
-    "state",
-    "resumes_at",
-)
-
 _WRITE_WAKE_TIMES = """
 UPDATE tickets_ticket AS ticket
 SET wake_at = new.wake_at, next_due_at = new.next_due_at, wake_attempts = 0
@@ -125,13 +94,25 @@ def write_events(events: Sequence[NewEvent], now: datetime) -> None:
         )
 
 
+def insert(new: Sequence[Clock] | Sequence[Explanation]) -> None:
+    """Insert these rows of one model, in one statement, and give each its key."""
+    if not new:
+        return
+    model = type(new[0])
+    _learn_keys(new)
+    with connection.cursor() as cursor:
+        cursor.execute(_insertion(model), [_recordset(new, _columns(model))])
+        for row, (pk,) in zip(new, cursor.fetchall(), strict=True):
+            row.pk = pk
+            row._state.adding = False
+            row._state.db = connection.alias
+
+
 def write_clocks(clocks: Sequence[Clock]) -> None:
     """Update every column of these clocks that the engine may change, in one statement."""
-    if not clocks:
-        return
-    rows = [{name: _plain(getattr(clock, name)) for name in _CLOCK_COLUMNS} for clock in clocks]
-    with connection.cursor() as cursor:
-        cursor.execute(_WRITE_CLOCKS, [json.dumps(rows)])
+    if clocks:
+        with connection.cursor() as cursor:
+            cursor.execute(_clock_update(), [_recordset(clocks, ["id", *_changeable()])])
 
 
 def write_wake_times(tickets: Sequence[Ticket]) -> None:
@@ -145,6 +126,59 @@ def write_wake_times(tickets: Sequence[Ticket]) -> None:
                 [ticket.next_due_at for ticket in tickets],
             ],
         )
+
+
+def _learn_keys(new: Iterable[models.Model]) -> None:
+    """What a row points at may have been without a key when the row was made."""
+    for row in new:
+        for column in row._meta.concrete_fields:
+            if isinstance(column, models.ForeignKey) and column.is_cached(row):
+                setattr(row, column.attname, getattr(row, column.name).pk)
+
+
+@cache
+def _insertion(model: type[models.Model]) -> str:
+    names = ", ".join(f'"{name}"' for name in _columns(model))
+    typed = _typed(model, _columns(model))
+    return (
+        f"INSERT INTO {model._meta.db_table} ({names}) SELECT {names} "  # noqa: S608 - our own names
+        f"FROM jsonb_to_recordset(%s) AS new (position int, {typed}) ORDER BY position RETURNING id"
+    )
+
+
+@cache
+def _clock_update() -> str:
+    changes = ", ".join(f"{name} = new.{name}" for name in _changeable())
+    return (
+        f"UPDATE tickets_clock AS clock SET {changes} "  # noqa: S608 - our own names
+        f"FROM jsonb_to_recordset(%s) AS new (id bigint, {_typed(Clock, _changeable())}) "
+        "WHERE clock.id = new.id"
+    )
+
+
+def _columns(model: type[models.Model]) -> list[str]:
+    return [str(field.column) for field in model._meta.concrete_fields if not field.primary_key]
+
+
+def _changeable() -> list[str]:
+    """Which promise it is, whose, and since when never changes."""
+    fixed = {"ticket_id", "kind", "subject", "cycle", "party", "started_at"}
+    return [name for name in _columns(Clock) if name not in fixed]
+
+
+def _typed(model: type[models.Model], columns: Collection[str]) -> str:
+    fields = [field for field in model._meta.concrete_fields if field.column in columns]
+    return ", ".join(f'"{field.column}" {field.db_type(connection)}' for field in fields)
+
+
+def _recordset(rows: Iterable[models.Model], columns: Sequence[str]) -> str:
+    """The rows as JSON for jsonb_to_recordset, each with its position."""
+    return json.dumps(
+        [
+            {"position": position} | {name: _plain(getattr(row, name)) for name in columns}
+            for position, row in enumerate(rows)
+        ]
+    )
 
 
 def _iso(moment: datetime | None) -> str | None:
