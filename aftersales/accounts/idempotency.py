@@ -123,9 +123,9 @@ def _claim(request: Request, key: str, fingerprint: bytes, keep: timedelta) -> i
     now = dbtime.database_now()
     try:
         with connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
             cursor.execute(
                 """
+                SET LOCAL lock_timeout = %(patience)s;
                 INSERT INTO accounts_idempotentrequest AS own
                     (client_id, key, method, path, fingerprint, headers, keep_until)
                 VALUES (%(client)s, %(key)s, %(method)s, %(path)s, %(fingerprint)s, '{}', %(until)s)
@@ -137,6 +137,7 @@ def _claim(request: Request, key: str, fingerprint: bytes, keep: timedelta) -> i
                 RETURNING id
                 """,
                 {
+                    "patience": PATIENCE,
                     "client": client_of(request).pk,
                     "key": key,
                     "method": request.method,
