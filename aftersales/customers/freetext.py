@@ -128,7 +128,7 @@ def masked(text: str) -> str:
 
 
 class _Plain(dict[int, str]):
-    """Full-width letters and foreign digits as ASCII, one character for one; fills as it is read."""
+    """Full-width letters and foreign digits as ASCII, one for one; fills as it is read."""
 
     def __missing__(self, code: int) -> str:
         self[code] = _plain_character(chr(code))

@@ -72,7 +72,7 @@ def count_behind(table: Table) -> int:
     where, values = _condition(table)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT count(*) FROM {_quoted(table.name)} WHERE {where}",
+            f"SELECT count(*) FROM {_quoted(table.name)} WHERE {where}",  # noqa: S608 (own names)
             values,
         )
         return int(cursor.fetchone()[0])
@@ -83,7 +83,7 @@ def _behind(table: Table, *, size: int, skip: Sequence[int]) -> list[models.Mode
     key = _quoted(table.model._meta.pk.column)
     return list(
         table.model._base_manager.raw(
-            f"SELECT * FROM {_quoted(table.name)} WHERE ({where}) AND {key} <> ALL(%s)"
+            f"SELECT * FROM {_quoted(table.name)} WHERE ({where}) AND {key} <> ALL(%s)"  # noqa: S608
             f" ORDER BY {key} LIMIT %s FOR NO KEY UPDATE SKIP LOCKED",
             [*values, list(skip), size],
         )

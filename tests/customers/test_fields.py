@@ -331,13 +331,13 @@ def test_no_form_can_be_made_of_it() -> None:
 
 @isolate_apps("aftersales.customers")
 def test_a_model_without_a_row_key_is_refused() -> None:
-    class Bare(models.Model):
+    class Bare(models.Model):  # noqa: DJ008
         text = EncryptedTextField()
 
         class Meta:
             app_label = "customers"
 
-    class Late(models.Model):
+    class Late(models.Model):  # noqa: DJ008
         text = EncryptedTextField(unique=True)
         public_id = models.UUIDField(unique=True, default=uuid.uuid4)
 
@@ -350,7 +350,7 @@ def test_a_model_without_a_row_key_is_refused() -> None:
 
 @isolate_apps("aftersales.customers")
 def test_the_row_key_may_have_another_name() -> None:
-    class Named(models.Model):
+    class Named(models.Model):  # noqa: DJ008
         key = models.UUIDField(unique=True, default=uuid.uuid4)
         text = EncryptedTextField(row_key="key")
 
@@ -372,7 +372,7 @@ def test_only_the_models_own_indexes_are_looked_up() -> None:
 
 @isolate_apps("aftersales.customers")
 def test_an_index_without_the_model_that_keeps_it_true_is_refused() -> None:
-    class Drifting(models.Model):
+    class Drifting(models.Model):  # noqa: DJ008
         public_id = models.UUIDField(unique=True, default=uuid.uuid4)
         phone = EncryptedTextField()
         phone_index = BlindIndexField(of="phone", normalise=normal.phone_key)
