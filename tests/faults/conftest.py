@@ -1,14 +1,31 @@
 """Servers for all fault tests, and a scene for each."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from django.conf import settings
 from django.test import override_settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests.faults import population
 from tests.faults.harness import Ground, Scene, ground, scene
 from tests.messaging.stubs import MailServer, free_port, running
+
+_told = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_told] = []
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if told := config.stash.get(_told, []):
+        terminalreporter.section("faults")
+        for line in told:
+            terminalreporter.write_line(line)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,21 +50,29 @@ def mail_server() -> Iterator[MailServer]:
         yield server
 
 
-@pytest.fixture
-def stage(
-    servers: Ground, mail_server: MailServer, django_db_blocker: DjangoDbBlocker
-) -> Iterator[Scene]:
+@contextmanager
+def open_stage(request: pytest.FixtureRequest, mail_port: int | None = None) -> Iterator[Scene]:
     """A fresh database that this process sees, the portal's processes not started yet."""
-    cache = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache"}}
-    cache["default"]["LOCATION"] = servers.valkey.url
+    servers: Ground = request.getfixturevalue("servers")
+    blocker: DjangoDbBlocker = request.getfixturevalue("django_db_blocker")
+    told = request.config.stash.setdefault(_told, [])
+    port = mail_port or free_port()
+    cache = {"default": {**settings.CACHES["default"], "LOCATION": servers.valkey.url}}
     with (
-        django_db_blocker.unblock(),
+        blocker.unblock(),
         override_settings(
             EMAIL_BACKEND="django.core.mail.backends.smtp.EmailBackend",
             EMAIL_HOST="127.0.0.1",
-            EMAIL_PORT=mail_server.port,
+            EMAIL_PORT=port,
             CACHES=cache,
         ),
-        scene(servers, free_port(), EMAIL_URL=f"smtp://127.0.0.1:{mail_server.port}") as found,
+        scene(servers, free_port(), told.append, EMAIL_URL=f"smtp://127.0.0.1:{port}") as found,
     ):
+        yield found
+
+
+@pytest.fixture
+def stage(request: pytest.FixtureRequest, mail_server: MailServer) -> Iterator[Scene]:
+    """Everything new, and a mail server that listens."""
+    with open_stage(request, mail_server.port) as found:
         yield found

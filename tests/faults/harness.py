@@ -1,36 +1,34 @@
-"""A portal that may be broken: servers of its own, real processes, forked children, and waits.
+"""A portal that may be broken: servers of its own, real processes, and waits.
 
 Nothing here ends a process that it did not start, and every wait has an end.
 """
 
 import dataclasses
-import mmap
 import os
-import random
 import shutil
 import signal
-import struct
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import psycopg2
 import redis
 from django.core.management import call_command
 from django.db import connection, connections
 
-from aftersales.local import demo, processes, servers
+from aftersales.celery import app
+from aftersales.local import demo, servers
 from aftersales.local.postgres import DATABASE, ROLE, Postgres
 from aftersales.local.processes import Child, Run
 from aftersales.local.valkey import Valkey
+from tests.faults.forks import Forks
 
 PATIENCE = 60.0
-GLANCE = 0.002  # between two looks at something that is over within milliseconds
+GLANCE = 0.001  # between two looks at something that is over within milliseconds
 TEMPLATE = "template"
 
 
@@ -86,6 +84,7 @@ class Ground:
         os.kill(child.process.pid, signal.SIGQUIT)
         child.process.wait(PATIENCE)
         self.run.forget(child)
+        connections.close_all()
 
     def start_broker(self) -> None:
         self._children["valkey"] = self.run.start(self.valkey.command())
@@ -96,9 +95,12 @@ class Ground:
         kill_group(child)
         self.run.forget(child)
 
-    def flush_broker(self) -> None:
+    def flush_broker(self) -> int:
+        """Everything in it is gone; returns how many messages waited in its queues."""
         with redis.Redis.from_url(self.valkey.url) as client:
+            lost = sum(int(client.llen(queue.name)) for queue in app.conf.task_queues)
             client.flushall()
+        return lost
 
     def end(self) -> None:
         """Nothing is worth a careful shutdown."""
@@ -159,7 +161,7 @@ class Ground:
 @contextmanager
 def ground() -> Iterator[Ground]:
     """The servers in a temporary folder; gone with it at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="aftersales-faults-", dir="/tmp"))  # noqa: S108 - new, ours alone
+    folder = Path(tempfile.mkdtemp(prefix="aftersales-faults-", dir="/tmp"))
     folder.chmod(0o711)  # nobody, whom PostgreSQL runs as under root, must pass through
     try:
         with servers.sockets_folder(folder) as sockets, Run(folder / "run") as run:
@@ -250,22 +252,28 @@ class Backend:
 
 def writing(name: str) -> Backend | None:
     """A connection called ``name`` whose transaction has written or locked something by now."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pid, backend_xid::text::bigint FROM pg_stat_activity "
-            "WHERE application_name = %s AND backend_xid IS NOT NULL AND datname = current_database() "
-            "LIMIT 1",
-            [name],
-        )
-        row = cursor.fetchone()
-    return Backend(*row) if row else None
+    return _backend(name, "backend_xid IS NOT NULL")
 
 
 def waiting(name: str) -> Backend | None:
     """The same, stuck behind a lock that somebody else holds."""
-    backend = writing(name)
-    stuck = backend and value("SELECT cardinality(pg_blocking_pids(%s)) > 0", backend.pid)
-    return backend if stuck else None
+    return _backend(name, "backend_xid IS NOT NULL AND cardinality(pg_blocking_pids(pid)) > 0")
+
+
+def idle(name: str) -> Backend | None:
+    """A connection that nobody uses at the moment."""
+    return _backend(name, "state = 'idle'")
+
+
+def _backend(name: str, condition: str) -> Backend | None:
+    sql = (
+        "SELECT pid, coalesce(backend_xid::text::bigint, 0) FROM pg_stat_activity "
+        "WHERE application_name = %s AND datname = current_database() AND "
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sql} {condition} LIMIT 1", [name])
+        row = cursor.fetchone()
+    return Backend(*row) if row else None
 
 
 def terminate(backend: Backend) -> None:
@@ -277,6 +285,7 @@ def terminate(backend: Backend) -> None:
 
 def was_rolled_back(backend: Backend) -> bool:
     """How its transaction ended, which a killed client cannot tell."""
+
     def status() -> str | None:
         # The cluster is new, so the short id is the whole one.
         sql = "SELECT nullif(pg_xact_status(%s::text::xid8), 'in progress')"
@@ -294,122 +303,16 @@ def barrier(ground: Ground, database: str, table: str) -> Iterator[None]:
         yield
 
 
-# --- forked children -----------------------------------------------------------------------------
-
-
-class Tallies:
-    """Counters that children write and the parent reads, also after their death."""
-
-    SLOTS = 256
-
-    def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, 8 * self.SLOTS)
-        self._used = 0
-
-    def new(self) -> int:
-        self._used += 1
-        assert self._used <= self.SLOTS
-        return self._used - 1
-
-    def add(self, slot: int, amount: int = 1) -> None:
-        struct.pack_into("q", self._memory, 8 * slot, self.read(slot) + amount)
-
-    def read(self, slot: int) -> int:
-        return int(struct.unpack_from("q", self._memory, 8 * slot)[0])
-
-
-@dataclass
-class Fork:
-    """A child that repeats one piece of work until it is killed."""
-
-    name: str
-    work: Callable[[], int]
-    pause: float
-    slot: int
-    pid: int = 0
-
-
-@dataclass
-class Forks:
-    """Children of a process that has done its set-up: a fresh interpreter per kill would be slow."""
-
-    log: Path
-    tallies: Tallies = field(default_factory=Tallies)
-    alive: list[Fork] = field(default_factory=list)
-    kills: int = 0
-
-    def start(self, name: str, work: Callable[[], int], *, pause: float = 0.01) -> Fork:
-        """``work`` returns how much it did; it is repeated on connections called ``name``."""
-        fork = Fork(name, work, pause, self.tallies.new())
-        self._launch(fork)
-        self.alive.append(fork)
-        return fork
-
-    def _launch(self, fork: Fork) -> None:
-        connections.close_all()
-        tie = processes.before_exec(None, signal.SIGKILL)
-        fork.pid = os.fork()
-        if fork.pid:
-            return
-        try:
-            tie()
-            self._repeat(fork)
-        finally:
-            os._exit(1)
-
-    def _repeat(self, fork: Fork) -> None:
-        options = connections.databases["default"].setdefault("OPTIONS", {})
-        options["application_name"] = fork.name
-        random.seed(fork.slot)
-        while True:
-            try:
-                self.tallies.add(fork.slot, fork.work())
-            except Exception:
-                # As the loops of the real processes do; the next round opens a new connection.
-                with self.log.open("a") as log:
-                    log.write(f"{fork.name}: {traceback.format_exc()}\n")
-                connections.close_all()
-            time.sleep(fork.pause)
-
-    def work_of(self, fork: Fork) -> int:
-        return self.tallies.read(fork.slot)
-
-    def replace(self, fork: Fork) -> Fork:
-        """Kill it and start another in its place."""
-        self.kill(fork)
-        return self.start(fork.name, fork.work, pause=fork.pause)
-
-    def kill(self, fork: Fork) -> None:
-        self.alive.remove(fork)
-        os.kill(fork.pid, signal.SIGKILL)
-        os.waitpid(fork.pid, 0)
-        self.kills += 1
-
-    def end(self) -> None:
-        while self.alive:
-            self.kill(self.alive[-1])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
-    ) -> None:
-        self.end()
-        if error is not None:
-            error.add_note(f"The children's troubles:\n{self.troubles()[-3000:]}")
-
-    def troubles(self) -> str:
-        """What children raised and survived."""
-        return self.log.read_text() if self.log.exists() else ""
-
-
 @dataclass
 class Scene:
-    """What a test is given: servers, its own database, and the portal's processes."""
+    """What a test is given: servers, its own database, and the portal's processes.
+
+    ``tell`` is for the figures of a run; they are printed below the results.
+    """
 
     ground: Ground
     portal: Portal
+    tell: Callable[[str], None]
 
     def forks(self) -> Forks:
         return Forks(self.portal.folder / "forks.log")
@@ -419,7 +322,9 @@ class Scene:
 
 
 @contextmanager
-def scene(ground: Ground, port: int, **environment: str) -> Iterator[Scene]:
+def scene(
+    ground: Ground, port: int, tell: Callable[[str], None], **environment: str
+) -> Iterator[Scene]:
     """A fresh database and no process yet; at the end all are gone and the servers mended."""
     ground.mend()
     name = ground.new_database()
@@ -427,5 +332,4 @@ def scene(ground: Ground, port: int, **environment: str) -> Iterator[Scene]:
         stack.enter_context(ground.database(name))
         portal = Portal(ground, name, port, **environment)
         stack.callback(portal.end)
-        yield Scene(ground, portal)
-
+        yield Scene(ground, portal, tell)

@@ -1,4 +1,4 @@
-"""What must hold after every fault: queries that find each violation, and nothing when all is well."""
+"""What must hold after every fault: queries that find each violation, nothing if all is well."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -7,8 +7,7 @@ from typing import Any
 from django.db import connection
 
 from aftersales.messaging.models import Outbox
-
-GRACE = "15 seconds"
+from tests.faults.harness import until
 
 QUERIES = {
     "a breached promise without exactly one event": """
@@ -32,10 +31,10 @@ QUERIES = {
             ON o.dedupe_key = 'event:' || e.id
         WHERE e.id IS NULL OR o.id IS NULL
     """,
-    "a promise overdue and not flagged": f"""
+    "a promise overdue and not flagged": """
         SELECT id, due_at FROM tickets_clock
         WHERE state = 'running' AND breached_at IS NULL
-            AND due_at < clock_timestamp() - interval '{GRACE}'
+            AND due_at < clock_timestamp() - interval '15 seconds'
     """,
     "a promise kept late without its breach": """
         SELECT id FROM tickets_clock WHERE state = 'met' AND met_at > due_at AND breached_at IS NULL
@@ -88,8 +87,8 @@ def violations() -> dict[str, list[Any]]:
     found = {}
     with connection.cursor() as cursor:
         for rule, sql in QUERIES.items():
-            cursor.execute(f"SELECT * FROM ({sql}) AS offender LIMIT 5")
-            if rows := cursor.fetchall():
+            cursor.execute(sql)
+            if rows := cursor.fetchmany(5):
                 found[rule] = rows
     return found
 
@@ -129,10 +128,13 @@ class Lateness:
     most: float
 
     def __str__(self) -> str:
-        return f"{self.count} flags, p50 {self.median:.2f} s, p99 {self.p99:.2f} s, max {self.most:.2f} s"
+        return (
+            f"{self.count} flags, p50 {self.median:.2f} s, p99 {self.p99:.2f} s, "
+            f"max {self.most:.2f} s late"
+        )
 
 
-def lateness(since: str = "-infinity") -> Lateness:
+def lateness() -> Lateness:
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -140,9 +142,8 @@ def lateness(since: str = "-infinity") -> Lateness:
                 coalesce(percentile_cont(0.99) WITHIN GROUP (ORDER BY late), 0),
                 coalesce(max(late), 0)
             FROM (SELECT extract(epoch FROM recorded_at - at)::float AS late FROM tickets_event
-                WHERE stage <> '' AND recorded_at > %s) AS flags
-            """,
-            [since],
+                WHERE stage <> '') AS flags
+            """
         )
         return Lateness(*cursor.fetchone())
 
@@ -153,6 +154,12 @@ def flags() -> int:
         cursor.execute("SELECT count(*) FROM tickets_event WHERE stage <> ''")
         count: int = cursor.fetchone()[0]
     return count
+
+
+def more_flags(than: int, after: str) -> int:
+    """Waits until there are more stages than so many; how many there are then."""
+    until(lambda: flags() > than, f"flags after {after}")
+    return flags()
 
 
 def overdue_by() -> float:

@@ -1,4 +1,4 @@
-"""Cases whose promises come due while a test runs: a policy of seconds, and copies of real cases."""
+"""Cases whose promises come due while a test runs: a policy of seconds, copies of real cases."""
 
 from datetime import timedelta
 from typing import Any
@@ -46,7 +46,9 @@ def quick_policy() -> dict[str, Any]:
     rules["target"] = [
         _target(kind, seconds, level=level)
         for level, all_seconds in BUDGETS.items()
-        for kind, seconds in zip(("acknowledge", "response", "resolution"), all_seconds, strict=True)
+        for kind, seconds in zip(
+            ("acknowledge", "response", "resolution"), all_seconds, strict=True
+        )
     ]
     rules["target"] += [
         _target("explanation", EXPLANATION, explain=False),
@@ -85,10 +87,14 @@ def shop_key() -> str:
 
 def staff_key(name: str) -> str:
     user = person(name)
-    client, _created = ApiClient.objects.get_or_create(
-        kind=ClientKind.STAFF, name=name, user=user
-    )
+    client, _created = ApiClient.objects.get_or_create(kind=ClientKind.STAFF, name=name, user=user)
     return new_key(client)
+
+
+def give_to_shop(ticket_id: int) -> None:
+    """Make it a case of the shop."""
+    shop = ApiClient.objects.get(name=SHOP).shop
+    Ticket.objects.filter(pk=ticket_id).update(shop=shop)
 
 
 _TICKETS = """
@@ -131,7 +137,9 @@ def gather(count: int, *, seconds: float, urgency: str = "general") -> list[int]
     rows = _insert(_TICKETS, "tickets_ticket", {**shifted, **own}, apart)
     ids = [row[0] for row in rows]
     times = {name: f"own.{name} + shift" for name in _CLOCK_TIMES}
-    stages = "ARRAY(SELECT at + shift FROM unnest(own.stage_at) WITH ORDINALITY AS s (at, n) ORDER BY n)"
+    stages = (
+        "ARRAY(SELECT at + shift FROM unnest(own.stage_at) WITH ORDINALITY AS s (at, n) ORDER BY n)"
+    )
     _insert(
         _CLOCKS,
         "tickets_clock",

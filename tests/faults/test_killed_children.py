@@ -4,6 +4,8 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
+from itertools import cycle, islice
 from typing import Any
 
 import pytest
@@ -13,14 +15,15 @@ from aftersales.messaging.drafts import Draft, MailDraft, NoticeDraft, UserRef
 from aftersales.messaging.models import Notice, Outbox
 from tests.faults import invariants, population
 from tests.faults.agents import Agents
-from tests.faults.harness import Scene, until, value, was_rolled_back, writing
+from tests.faults.harness import GLANCE, Scene, until, value, was_rolled_back, writing
 from tests.messaging.stubs import MailServer
 from tickets import clocks
 from tickets.clocks.rows import TOPIC
 from tickets.models import Event
 
 SWEEP, EXPAND, MAIL = "fork-sweep", "fork-expand", "fork-mail"
-VICTIMS = [SWEEP, EXPAND, SWEEP, MAIL, SWEEP] * 3
+VICTIMS = [SWEEP, EXPAND, SWEEP, MAIL, SWEEP]
+KILLS, IN_THE_MIDDLE, AT_MOST = 15, 8, 100
 IN_HAND = "SELECT count(*) FROM messaging_outbox WHERE lease IS NOT NULL AND topic = 'mail'"
 
 
@@ -53,7 +56,7 @@ def test_15_killed_sweeps_and_relays_lose_nothing_and_double_nothing(
     stage: Scene, told: None, mail_server: MailServer
 ) -> None:
     ids = population.gather(250, seconds=15)
-    flags, aborted, in_hand = [invariants.flags()], 0, 0
+    flags, aborted, in_hand, mail_kills = [invariants.flags()], 0, 0, 0
     with stage.forks() as forks:
         agents = [forks.start("fork-agent", Agents(ids).act, pause=0.02) for _ in range(2)]
         work = {
@@ -64,31 +67,32 @@ def test_15_killed_sweeps_and_relays_lose_nothing_and_double_nothing(
         victims = {name: [forks.start(name, does)] for name, does in work.items()}
         victims[SWEEP].append(forks.start(SWEEP, clocks.sweep))
         mail_server.before_answer = lambda: time.sleep(0.005)
-        until(lambda: invariants.flags() > 30 and mail_server.messages, "the first flags and mails")
-        flags.append(invariants.flags())
-        for name in VICTIMS:
+        flags.append(invariants.more_flags(30, "the start"))
+        until(lambda: mail_server.messages, "the first mail")
+        for name in islice(cycle(VICTIMS), AT_MOST):
+            if forks.kills >= KILLS and aborted >= IN_THE_MIDDLE and in_hand:
+                break
             fork = victims[name].pop(0)
             if name == MAIL:
-                until(lambda: value(IN_HAND), "a mail in hand", every=0.001)
+                until(lambda: value(IN_HAND), "a mail in hand", every=GLANCE)
                 victims[name].append(forks.replace(fork))
                 in_hand += value(IN_HAND)
+                mail_kills += 1
             else:
-                backend = until(lambda name=name: writing(name), f"work of {name}", every=0.001)
+                backend = until(partial(writing, name), f"work of {name}", every=GLANCE)
                 victims[name].append(forks.replace(fork))
                 aborted += was_rolled_back(backend)
-            seen = flags[-1]
-            until(lambda seen=seen: invariants.flags() > seen, "flags after a kill")
-            flags.append(invariants.flags())
-        assert forks.kills == 15
+            flags.append(invariants.more_flags(flags[-1], "a kill"))
+        kills = forks.kills
+        assert kills >= KILLS
+        assert aborted >= IN_THE_MIDDLE, "hardly a victim was in the middle of its work"
+        assert in_hand, "no victim had a mail in hand"
         assert sum(forks.work_of(agent) for agent in agents) > 20, "nobody worked"
-        last = flags[-1]
-        until(lambda: invariants.flags() > last + 50, "flags after the last kill")
+        flags.append(invariants.more_flags(flags[-1] + 50, "the last kill"))
         until(lambda: invariants.overdue_by() < 1, "the end of the backlog")
         for fork in [*agents, *victims[SWEEP]]:
             forks.kill(fork)
         until(lambda: not invariants.pending(TOPIC, "mail"), "the end of the outbox")
-    assert aborted >= 5, "hardly a victim was in the middle of its work"
-    assert in_hand, "no victim had a mail in hand"
     invariants.assert_nothing_lost_or_double()
     breaches = Event.objects.filter(stage="0", params__kind="response")
     once = dict.fromkeys(breaches.values_list("pk", flat=True), 1)
@@ -96,10 +100,8 @@ def test_15_killed_sweeps_and_relays_lose_nothing_and_double_nothing(
     assert Counter(told_by_notice.values_list("params__event", flat=True)) == once
     mails = Outbox.objects.filter(topic="mail").values_list("payload__params__event", flat=True)
     assert Counter(mails) == once
-    duplicates = invariants.assert_mails_arrived(
-        mail_server.message_ids(), kills=VICTIMS.count(MAIL)
-    )
-    print(
-        f"killed 15, in mid-transaction {aborted}, with a mail in hand {in_hand}, flags {flags}; "
+    duplicates = invariants.assert_mails_arrived(mail_server.message_ids(), kills=mail_kills)
+    stage.tell(
+        f"killed {kills}, in mid-transaction {aborted}, with a mail in hand {in_hand}, flags {flags}; "
         f"{invariants.lateness()}; {len(once)} breaches, raw duplicate mails {duplicates}"
     )
