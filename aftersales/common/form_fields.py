@@ -1,4 +1,4 @@
-"""``{% load form_fields %}``: a form's control in the look of the portal, without a form library."""
+"""``{% load form_fields %}``: a form's control in the portal's look, without a form library."""
 
 from django import forms, template
 from django.utils.safestring import SafeString

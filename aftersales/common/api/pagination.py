@@ -113,10 +113,10 @@ class KeysetPagination(BasePagination):
     """``?cursor=&limit=``; answers {results, next, previous} and a Link header."""
 
     def paginate_queryset(
-        self, queryset: Any, request: Request, view: Any | None = None
+        self, queryset: Any, request: Request, view: Any = None
     ) -> list[Any]:
         self.request = request
-        self.keyset = Keyset(queryset.model, getattr(view, "keyset"))
+        self.keyset = Keyset(queryset.model, view.keyset)
         self.limit = read_limit(request)
         # A cursor belongs to one list: path, order and filters are bound into it.
         filters = sorted(
