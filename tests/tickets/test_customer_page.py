@@ -235,7 +235,7 @@ def test_it_owns_up_to_a_missed_promise_before_any_worker_does(
 ) -> None:
     moment("2026-11-20 15:30:01")
     found = page(ticket, moment)
-    assert "We promised this by Fri 20 Nov 2026, 15:30 and are late. We are sorry" in found
+    assert "We promised an answer by Fri 20 Nov 2026, 15:30 and are late. We are sorry" in found
     assert "Handling starts by" not in found
     assert not ticket.clocks.filter(breached_at__isnull=False).exists()
 
@@ -245,8 +245,10 @@ def test_it_shows_the_product_by_its_name(moment: Moment, owner: User) -> None:
     ticket = make_ticket(
         customer=CUSTOMER, product=workflow.ProductReport(model=product.model, serial_number="SN1")
     )
-    assert f"Water purifier {product.model}" in page(ticket, moment)
-    assert f"净水器 {product.model}" in page(ticket, moment, "zh")
+    found = page(ticket, moment)
+    assert "Water purifier" in found
+    assert str(product.model) in found
+    assert "净水器" in page(ticket, moment, "zh")
 
 
 def test_it_works_without_script_and_weighs_little(ticket: Ticket, moment: Moment) -> None:

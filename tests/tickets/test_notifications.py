@@ -298,7 +298,7 @@ def test_the_solution_comes_with_what_the_customer_can_do(moment: Moment, owner:
     body = text("resolved")
     assert "已更换电源。" in body
     assert "If something is not right" in body
-    assert "If we hear nothing by Sat 28 Nov 2026, 00:00, we close the case." in body
+    assert "If we hear nothing by Fri 27 Nov 2026, 24:00, we close the case." in body
     assert "Your rights stay as they are" in body
 
 

@@ -1,6 +1,6 @@
 """``{% load case_words %}``: moments, spans and codes of a case in the reader's words."""
 
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from django import template
@@ -23,19 +23,25 @@ register = template.Library()
 
 @register.filter
 def moment(value: datetime | str | None) -> str:
-    """Day and time in the firm's zone; also of a moment that comes as text, as notices keep it."""
+    """Day and time in the firm's zone; also of a moment that comes as text, as notices keep it.
+
+    Midnight is the end of its day: "by 25 November, 24:00" is not misread as "by the 26th".
+    """
     if not value:
         return ""
-    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    at = timezone.localtime(datetime.fromisoformat(value) if isinstance(value, str) else value)
     # Translators: date and time in Django's date format, for sentences such as "due on ..."
-    return formats.date_format(timezone.localtime(at), _("D j M Y, H:i"))
+    wanted = _("D j M Y, H:i")
+    if at.time() == time.min:
+        at, wanted = at - timedelta(seconds=1), wanted.replace("H:i", "24:00")
+    return formats.date_format(at, wanted)
 
 
 @register.filter
-def day(value: datetime) -> str:
-    """The day alone."""
+def short_day(value: datetime) -> str:
+    """The day alone, where the year is plain."""
     # Translators: a date in Django's date format
-    return formats.date_format(timezone.localtime(value), _("D j M Y"))
+    return formats.date_format(timezone.localtime(value), _("j M"))
 
 
 @register.filter

@@ -101,12 +101,13 @@ def _page(
 
 @dataclass(frozen=True)
 class Promises:
-    """What the customer may expect by when; ``late`` is the deadline that was missed."""
+    """What the customer may expect by when, and what they could have expected by now."""
 
     answered_by: datetime | None
     solved_by: datetime | None
     objections_until: datetime | None
-    late: datetime | None
+    answer_was_due: datetime | None
+    solution_was_due: datetime | None
 
     @classmethod
     def of(cls, ticket: Ticket, now: datetime) -> "Promises":
@@ -116,12 +117,13 @@ class Promises:
         ).order_by("due_at")
         due = {clock.kind: clock.due_at for clock in running}
         ahead = {kind: at for kind, at in due.items() if at >= now}
-        missed = [at for kind, at in due.items() if at < now and kind != CONFIRMATION]
+        missed = {kind: at for kind, at in due.items() if at < now}
         return cls(
             answered_by=ahead.get(RESPONSE),
             solved_by=ahead.get(RESOLUTION),
             objections_until=ahead.get(CONFIRMATION),
-            late=min(missed, default=None),
+            answer_was_due=missed.get(RESPONSE),
+            solution_was_due=missed.get(RESOLUTION),
         )
 
 
