@@ -154,10 +154,10 @@ def introduce(address: str) -> None:
     """The address and one sign-in per role, from what load_demo wrote."""
     say(f"\nThe portal is ready: {address}\n")
     facts = json.loads((LOCAL / "demo.json").read_text())
-    for account in facts.get("accounts", []):
-        say(f"  {account['role']:<14} {account['username']:<14} {account['password']}")
-    if link := facts.get("customer", {}).get("link"):
-        say(f"  {'customer':<14} {link}")
+    first = {account["role"]: account for account in reversed(facts["accounts"])}
+    for role, account in reversed(first.items()):
+        say(f"  {role:<14} {account['username']:<14} {account['password']}")
+    say(f"  {'customer':<14} {facts['customer']['link']}")
     say(
         "\nAPI keys are in .local/demo.json, mails in .local/mail, logs in .local/run/log. "
         "Ctrl-C stops everything."
