@@ -79,11 +79,15 @@ def png_chunks(content: bytes) -> set[bytes]:
 # --- JPEG and WebP -------------------------------------------------------------------------------
 
 
-def jpeg_of_many_scans(scans: int) -> bytes:
-    """Its last scan again and again: 60 bytes for each further look at all pixels."""
+def jpeg_of_many_scans(scans: int, *, hidden: bool = False) -> bytes:
+    """Its last scan again and again: 60 bytes for each further look at all pixels.
+
+    ``hidden`` puts a marker without a length before them; whoever reads one there skips them all.
+    """
     content = encoded(Image.new("L", (64, 64)), "JPEG", progressive=True)
     last = content.rindex(b"\xff\xda")
-    return content[:last] + content[last:-2] * scans + content[-2:]
+    blind = b"\xff\x01\xff\xff" if hidden else b""
+    return content[:last] + blind + content[last:-2] * scans + content[-2:]
 
 
 def jpeg_segments(content: bytes) -> set[int]:
