@@ -4,7 +4,7 @@ A failed check answers 503; a degraded one means that people notice nothing yet.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -156,6 +156,10 @@ def run_all() -> dict[str, Finding]:
     findings = {"database": _reach_database(), "broker": broker()}
     if findings["database"].verdict is Verdict.READY:
         findings |= dict(_of_the_database())
+        if findings["broker"].verdict is not Verdict.READY:
+            # No task runs without the broker; what must be done all the same, the ticker does,
+            # and ``deadlines`` judges that by its result.
+            findings["tasks"] = replace(findings["tasks"], verdict=Verdict.DEGRADED)
     return findings
 
 

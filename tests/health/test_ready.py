@@ -133,6 +133,19 @@ def test_it_is_degraded_but_serves_without_redis(client: Client, settings: Any) 
     assert body["checks"]["broker"]["status"] == "degraded"
 
 
+def test_it_stays_degraded_when_tasks_wait_for_redis_for_long(
+    client: Client, settings: Any
+) -> None:
+    assert answer(client)[1]["checks"]["tasks"]["status"] == "failed"
+    settings.REDIS_URL = "unix:///nowhere/at/all.sock?db=0"
+    code, body = answer(client)
+    assert (code, body["status"], body["checks"]["tasks"]["status"]) == (
+        200,
+        "degraded",
+        "degraded",
+    )
+
+
 def test_it_is_degraded_while_messages_wait_or_were_given_up() -> None:
     Outbox.objects.create(
         topic="mail", dedupe_key="late", payload={}, available_at=NOW - timedelta(minutes=6)
