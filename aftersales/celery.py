@@ -65,6 +65,11 @@ SCHEDULE: dict[str, tuple[str, float, str]] = {
     "every-second-relay-mail": ("aftersales.messaging.tasks.relay_mail", 1.0, "mail"),
     "every-second-relay-sms": ("aftersales.messaging.tasks.relay_sms", 1.0, "default"),
     "every-second-relay-webhooks": ("aftersales.messaging.tasks.relay_webhooks", 1.0, "default"),
+    "every-ten-seconds-tell-managers": (
+        "aftersales.messaging.tasks.tell_managers",
+        10.0,
+        "default",
+    ),
     # Bounded, and hourly rather than daily: a beat that is restarted every night still gets to it.
     "hourly-clean-accounts": ("aftersales.accounts.tasks.clean_accounts", 3600.0, "default"),
     "hourly-clean-messages": ("aftersales.messaging.tasks.clean_messages", 3600.0, "default"),

@@ -13,6 +13,8 @@ class MessagingConfig(AppConfig):
         topics.register("mail", deliver=mail.deliver, session=mail.session)
         topics.register("sms", deliver=sms.deliver)
         topics.register_template(codes.TEMPLATE, context=codes.context)
+        topics.register_notice("personal_data.break_glass", "messaging/notices/break_glass.txt")
+        topics.register_notice("personal_data.too_many", "messaging/notices/too_many.txt")
         topics.register_notice("messaging.dead_letter", "messaging/notices/dead_letter.txt")
         topics.register_notice(
             "messaging.endpoint_disabled", "messaging/notices/endpoint_disabled.txt"

@@ -268,7 +268,7 @@ def fail(row: Outbox, outcome: topics.Outcome) -> None:
 
 def next_wait(attempts: int, after: timedelta | None = None) -> timedelta:
     """The wait before try ``attempts + 1``; never shorter than the other side asked for."""
-    spread = random.uniform(1 - JITTER, 1 + JITTER)
+    spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
     return max(SCHEDULE[attempts] * spread, min(after or timedelta(0), LONGEST_WAIT))
 
 

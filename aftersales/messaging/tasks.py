@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from aftersales.messaging import cleaning, relay, webhook_relay
+from aftersales.messaging import alerts, cleaning, relay, webhook_relay
 
 
 @shared_task
@@ -27,6 +27,12 @@ def relay_sms() -> int:
 def relay_webhooks() -> int:
     """Calls endpoints. Twice: the second returns at once. Never: calls wait; health tells."""
     return webhook_relay.relay_webhooks()
+
+
+@shared_task
+def tell_managers() -> int:
+    """Tells managers of unusual looks at personal data. Twice: told once. Never: health tells."""
+    return alerts.tell_managers()
 
 
 @shared_task

@@ -182,7 +182,7 @@ class Alert(models.Model):
     """Something managers must be told about the use of personal data.
 
     An upper app reads the rows without ``announced_at``, tells the managers, and stamps it in the
-    same transaction (``grants.announce``).
+    same transaction (``grants.take_alerts``).
     """
 
     kind = models.CharField(_("kind"), max_length=20, choices=AlertKind)
