@@ -221,10 +221,10 @@ class Case:
                 self.time(clock, only=set(clock.stage_keys))
         return pause
 
-    def resume(self, subject: str = "") -> None:
-        """End the open wait, if there is one; its clocks run on with their deadlines moved."""
+    def resume(self, subject: str | None = "") -> None:
+        """End the open wait, with None all of them; their clocks run on with deadlines moved."""
         for pause in self.open_pauses:
-            if pause.subject == subject:
+            if subject in (None, pause.subject):
                 self.end_pause(pause, self.now)
 
     def end_pause(self, pause: Pause, at: datetime) -> None:

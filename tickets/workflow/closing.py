@@ -115,7 +115,7 @@ def cancel_ticket(ticket_id: int, *, reason: str, by: Actor, version: int | None
     """
     with step(ticket_id, "cancel", by=by, version=version) as case:
         _refuse_while_held(case)
-        case.resume()
+        case.resume(None)
         for explanation in case.ticket.explanations.order_by("number"):
             case.withdraw_explanation(explanation)
         for clock in list(case.clocks):
