@@ -13,8 +13,8 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
-from django.test import Client, override_settings
-from django.urls import path
+from django.test import Client, RequestFactory, override_settings
+from django.urls import path, resolve
 
 from aftersales.common import logs
 
@@ -135,6 +135,19 @@ def test_it_leaves_out_quotations_and_keeps_what_a_developer_needs(
     text: str, left: str | None
 ) -> None:
     assert logs.without_quotations(text) == (text if left is None else left)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_it_lets_django_write_no_address(lines: Lines, is_known: bool) -> None:
+    request = RequestFactory().post("/case/secret-token/")
+    if is_known:
+        request.resolver_match = resolve(request.path, urlconf=__name__)
+    logging.getLogger("django.security.csrf").warning(
+        "Forbidden (%s): %s", "cookie not set", request.path, extra={"request": request}
+    )
+    place = "case/<str:token>/" if is_known else logs.LEFT_OUT
+    assert lines.find(f"Forbidden (cookie not set): {place}")
+    assert "secret-token" not in "".join(lines.texts)
 
 
 def test_it_lets_gunicorn_write_no_address(lines: Lines) -> None:

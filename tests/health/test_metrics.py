@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 from django.test import Client
 
 from aftersales.common import dbtime
@@ -23,6 +24,18 @@ def test_it_shows_what_the_database_says_at_the_moment_of_asking(client: Client)
     assert "aftersales_messages_given_up 0.0" in text
     assert 'aftersales_check{check="database"} 0.0' in text
     assert 'aftersales_task_last_success_timestamp_seconds{task="some.task"}' in text
+
+
+def test_it_still_says_what_it_knows_without_the_database(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(connection, "cursor", refuse)
+    text = client.get("/metrics").content.decode()
+    assert 'aftersales_check{check="database"} 2.0' in text
+    assert "aftersales_cases" not in text
 
 
 @pytest.mark.parametrize(

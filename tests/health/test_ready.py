@@ -179,6 +179,18 @@ def test_it_fails_without_the_database_and_says_no_more_than_that(
     assert set(body["checks"]) == {"database", "broker"}
 
 
+def test_it_fails_when_a_table_cannot_be_read(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> checks.Finding:
+        raise OperationalError("relation of a secret does not exist")
+
+    monkeypatch.setitem(checks.NEEDING_THE_DATABASE, "pushed", broken)
+    code, body = answer(client)
+    assert code == 503
+    assert body["checks"]["pushed"] == {"status": "failed", "error": "OperationalError"}
+
+
 @pytest.mark.parametrize("path", ["/health/ready", "/health/live"])
 def test_it_is_never_cached_and_needs_no_sign_in(client: Client, path: str) -> None:
     assert "no-store" in client.get(path)["Cache-Control"]
