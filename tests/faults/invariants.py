@@ -12,14 +12,15 @@ from tests.faults.harness import until
 QUERIES = {
     "a breached promise without exactly one event": """
         SELECT c.id, count(e.id) FROM tickets_clock c
-        LEFT JOIN tickets_event e ON (e.clock_id, e.stage, e.due_at) = (c.id, '0', c.due_at)
+        LEFT JOIN tickets_event e ON (e.clock_id, e.stage, e.due_at, e.params->>'cause')
+            = (c.id, '0', c.due_at, c.breach_cause)
         WHERE c.breached_at IS NOT NULL GROUP BY c.id HAVING count(e.id) <> 1
     """,
     "a breach told of a promise that is not broken": """
         SELECT e.id, c.id FROM tickets_event e JOIN tickets_clock c ON c.id = e.clock_id
         WHERE e.stage = '0' AND c.breached_at IS DISTINCT FROM e.due_at AND NOT EXISTS (
-            SELECT FROM tickets_event w WHERE w.ticket_id = e.ticket_id
-            AND w.name = 'clock.breach_withdrawn' AND w.params->>'kind' = c.kind)
+            SELECT FROM tickets_event w
+            WHERE w.clock_id = c.id AND w.name = 'clock.breach_withdrawn' AND w.id > e.id)
     """,
     "a stage told before its moment, or dated at another": """
         SELECT id, at, recorded_at FROM tickets_event
@@ -61,8 +62,14 @@ QUERIES = {
     "a breach of ours without exactly one explanation": """
         SELECT c.id, count(x.id) FROM tickets_clock c JOIN tickets_target t ON t.id = c.target_id
         LEFT JOIN tickets_explanation x ON x.clock_id = c.id AND x.state <> 'withdrawn'
+            AND x.missed_at = c.due_at
         WHERE c.party = 'us' AND t.explain AND c.state <> 'cancelled'
         GROUP BY c.id HAVING count(x.id) <> (c.breached_at IS NOT NULL)::int
+    """,
+    "an explanation still asked for though nothing is to be explained": """
+        SELECT x.id FROM tickets_explanation x JOIN tickets_clock c ON c.id = x.clock_id
+        WHERE x.state IN ('due', 'submitted', 'returned')
+            AND x.missed_at IS DISTINCT FROM c.breached_at
     """,
     "an explanation without its own promise": """
         SELECT x.id FROM tickets_explanation x WHERE NOT EXISTS (
