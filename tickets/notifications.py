@@ -63,7 +63,7 @@ class Happening:
 
     @property
     def stage(self) -> sla.Stage | None:
-        """The stage of a clock that was reached; one that a later one has overtaken tells nobody."""
+        """The stage that a clock has reached, as its target describes it."""
         clock = self.event.clock
         if clock is None:
             return None
