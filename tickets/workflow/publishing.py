@@ -20,6 +20,7 @@ from tickets.models import (
     PolicyVersion,
     Target,
 )
+from tickets.models.clock import EXPLANATION, SIGNATURE
 
 SHORTEST_REACH = timedelta(days=400)
 BUDGET_UNITS = {"seconds", "days"}
@@ -76,7 +77,8 @@ def publish_policy(
     """Put a profile's rules in force from now on; the version before rules until now.
 
     Raises ValueError, KeyError or TypeError for a profile that does not hold together: a stage or
-    budget that cannot be read, a promise that pauses its first response.
+    budget that cannot be read, an explanation that asks for another; ValidationError for a rule
+    that cannot be, such as a wait that stops the first response.
     """
     current = PolicyVersion.objects.select_for_update().order_by("-number").first()
     if current is not None:
@@ -116,8 +118,11 @@ def _target(version: PolicyVersion, calendar: Calendar, row: Mapping[str, Any]) 
         stages=stages,
         **values,
     )
-    for stage in stages:
-        sla.Stage.from_json(stage)
+    keys = [sla.Stage.from_json(stage).at for stage in stages]
+    if len(keys) != len(set(keys)):
+        raise ValueError(f"{target}: a stage is listed twice.")
+    if target.explain and target.clock_kind in (EXPLANATION, SIGNATURE):
+        raise ValueError(f"{target}: an explanation is not explained itself.")
     return target
 
 
