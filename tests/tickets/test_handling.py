@@ -1,6 +1,7 @@
 """Owning, waiting, urging, holding, cancelling, reopening, and what each does to promises."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.tickets.promises import add_target, clock_of, take, waiting_for
 from tickets import clocks, workflow
 from tickets.models import Hold, PolicyVersion, Ticket
 from tickets.sla import Phase
+from tickets.workflow import closing
 
 
 @pytest.fixture
@@ -199,6 +201,28 @@ def test_cancelling_ends_the_waits_of_steps_too(
     ticket.refresh_from_db()
     assert ticket.wake_at is None
     assert not ticket.pauses.filter(ended_at__isnull=True).exists()
+
+
+def test_a_case_that_cannot_be_closed_never_keeps_the_others_open(
+    owner: Actor, moment: Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = make_ticket(by=owner), make_ticket(by=owner)
+    for ticket in (bad, good):
+        take(ticket, owner)
+        workflow.resolve_ticket(ticket.pk, resolution="已更换主板", by=owner)
+    moment("2026-11-28 00:00:01")
+    clocks.sweep()
+    close_ticket = closing.close_ticket
+
+    def fail(ticket_id: int, **how: Any) -> Ticket:
+        if ticket_id == bad.pk:
+            raise ValueError("bad row")
+        return close_ticket(ticket_id, **how)
+
+    monkeypatch.setattr(closing, "close_ticket", fail)
+    assert workflow.close_unanswered() == 1
+    good.refresh_from_db()
+    assert good.status == "closed"
 
 
 # --- cycles ---------------------------------------------------------------------------------------

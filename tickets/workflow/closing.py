@@ -1,8 +1,8 @@
 """The end of a case: resolved, closed, reopened, cancelled."""
 
-from contextlib import suppress
 from datetime import timedelta
 
+import structlog
 from django.utils.translation import gettext_lazy as _
 
 from aftersales.accounts.actors import SYSTEM, Actor, ActorKind
@@ -13,6 +13,8 @@ from tickets.models import Clock, Explanation, Message, Ticket
 from tickets.models.clock import CONFIRMATION, RESOLUTION, RESPONSE, TICKET_LEVEL
 from tickets.workflow.handling import Words, end_grant, give_grant, write_message
 from tickets.workflow.steps import edited, step
+
+log = structlog.get_logger()
 
 
 def resolve_ticket(
@@ -75,9 +77,14 @@ def close_unanswered(limit: int = 200) -> int:
     )
     closed = 0
     for ticket_id in unanswered.values_list("ticket", flat=True)[:limit]:
-        with suppress(errors.WrongState, errors.Conflict):
+        try:
             close_ticket(ticket_id, by=SYSTEM, reason="unanswered")
             closed += 1
+        except (errors.WrongState, errors.Conflict):
+            continue
+        except Exception:
+            # The loop's edge: one broken case must not keep the others open.
+            log.exception("close_unanswered_failed", ticket=ticket_id)
     return closed
 
 
