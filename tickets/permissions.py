@@ -106,7 +106,7 @@ def may_grade(actor: Actor, ticket: Ticket) -> bool:
 
 def may_file(actor: Actor, ticket: Ticket) -> bool:
     """Manual E 2.2: urgent and important cases are filed by the after-sales manager."""
-    return actor.has_role(Role.MANAGER)
+    return actor.has_role(Role.MANAGER) and not is_complained_of(actor, ticket)
 
 
 def may_urge(actor: Actor, ticket: Ticket) -> bool:
@@ -116,7 +116,9 @@ def may_urge(actor: Actor, ticket: Ticket) -> bool:
 
 def may_close(actor: Actor, ticket: Ticket) -> bool:
     return (
-        actor.kind == ActorKind.SYSTEM or may_handle(actor, ticket) or actor.has_role(Role.MANAGER)
+        actor.kind == ActorKind.SYSTEM
+        or may_handle(actor, ticket)
+        or (actor.has_role(Role.MANAGER) and not is_complained_of(actor, ticket))
     )
 
 

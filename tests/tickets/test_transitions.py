@@ -226,6 +226,21 @@ def test_everybody_may_do_what_the_table_says_and_nothing_else(
     assert wrong == {}
 
 
+@pytest.mark.parametrize("who", ["agent_of_team", "engineer", "supervisor_of_team", "manager"])
+def test_the_person_complained_of_may_only_look_and_note(
+    who: str, people: dict[str, Actor], ticket: Ticket, moment: Moment
+) -> None:
+    """Manual B: a complaint is never handled by the person complained of."""
+    Ticket.objects.filter(pk=ticket.pk).update(complained_of=people[who].user)
+    done = set()
+    for event, attempt in attempts(make_user(Role.AGENT).pk).items():
+        for status in TABLE[event][0]:
+            put(ticket, status, people["owner"], moment)
+            if outcome(attempt, ticket.pk, people[who]) == "ok":
+                done.add(event)
+    assert done == {"note", "urge"}
+
+
 LEADS_TO = {
     ("assign", "new"): "assigned",
     ("start", "assigned"): "in_progress",
