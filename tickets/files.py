@@ -133,7 +133,7 @@ def clean_name(name: str, content_type: str) -> str:
     slash by it. Invisible letters go, personal data is masked, and the ending is that of the type.
     """
     text = unicodedata.normalize("NFKC", name[-10 * NAME_LENGTH :])
-    text = "".join(" " if _is_space(letter) else letter for letter in text if _is_visible(letter))
+    text = "".join(filter(_is_kept, text))
     text = text.replace("\\", "/").rpartition("/")[2]
     text, _found = freetext.mask_personal_data(" ".join(text.split()))
     ending = PurePosixPath(text).suffix
@@ -145,13 +145,9 @@ def clean_name(name: str, content_type: str) -> str:
     return (stem or "file") + ending
 
 
-def _is_visible(letter: str) -> bool:
-    """Not a control, format, private or unassigned character, half a pair, or a line's end."""
+def _is_kept(letter: str) -> bool:
+    """Not a control, format, private or unassigned character, nor half a pair; spaces stay."""
     return unicodedata.category(letter)[0] != "C" or letter in "\t\n\r"
-
-
-def _is_space(letter: str) -> bool:
-    return unicodedata.category(letter)[0] == "Z" or letter in "\t\n\r"
 
 
 def _clean(content: bytes) -> tuple[bytes, str]:

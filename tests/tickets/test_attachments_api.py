@@ -153,6 +153,12 @@ def test_what_the_sender_claims_a_file_to_be_counts_for_nothing(
     assert download(shop, answer["url"])["Content-Type"] == "image/png"
 
 
+def test_a_file_is_served_as_what_it_is_whatever_its_name(shop: RestClient, case: Ticket) -> None:
+    answer = send(shop, case)
+    Attachment.objects.update(name="page.html")
+    assert download(shop, answer["url"])["Content-Type"] == "image/jpeg"
+
+
 def test_a_list_shows_the_files_oldest_first(shop: RestClient, case: Ticket) -> None:
     sent = [send(shop, case, file=upload(numbered_picture(n)))["id"] for n in range(3)]
     page = json.loads(shop.get(files_of(case), limit=2).content)

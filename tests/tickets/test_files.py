@@ -77,6 +77,21 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes], tuple[int, str, str, str]]] =
     "half a PDF": ("x.pdf", lambda: uploads.pdf()[:-8], DAMAGED),
     "half a film": ("x.mp4", lambda: film()[:-8], DAMAGED),
     "HTML behind a film": ("x.mp4", lambda: film(after=HTML), DAMAGED),
+    "film with a box smaller than its head": (
+        "x.mp4",
+        lambda: film(after=b"\0\0\0\x04free\0\0\0\x08free"),
+        DAMAGED,
+    ),
+    "film with a box of no size": (
+        "x.mp4",
+        lambda: film(after=b"\0\0\0\x01free" + bytes(8)),
+        DAMAGED,
+    ),
+    "film of an unknown brand": (
+        "x.mp4",
+        lambda: film(b"xxxx", compatible=b"xxxx"),
+        NOT_ACCEPTED,
+    ),
     "film without an index": ("x.mp4", lambda: film().replace(b"moov", b"free"), DAMAGED),
     "half a WebM": ("x.webm", lambda: uploads.webm()[:-6], DAMAGED),
     "400 megapixels": ("x.png", lambda: png_flood(20_000), FLOOD),
