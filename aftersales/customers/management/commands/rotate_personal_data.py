@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from aftersales.accounts import resealing
 from aftersales.customers import rotation
 
 PATIENCE = 10
@@ -38,6 +39,9 @@ class Command(BaseCommand):
             if remaining:
                 self.stdout.write(f"{table.name}: {remaining} left")
             left += remaining
+        if not check:
+            self.stdout.write(f"second factors: {resealing.reseal_secrets()} rewritten")
+        left += resealing.count_behind()
         if unreadable:
             raise CommandError(f"{unreadable} rows cannot be read; the log names them.")
         if left:
