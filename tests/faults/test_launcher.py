@@ -53,7 +53,6 @@ class Demo:
                 stderr=output,
                 start_new_session=True,
             )
-        self.wait_for("Ready after")
 
     def wait_for(self, text: str) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -86,12 +85,38 @@ class Demo:
             return {}
         return {row["name"]: row["pid"] for row in rows}
 
-    def is_ready(self) -> bool:
+    def wait_until_ready(self) -> None:
+        """Raises AssertionError with the readiness check's own words if it never says yes."""
+        deadline = time.monotonic() + PATIENCE
+        while (answer := self.answer()) is not None:
+            assert time.monotonic() < deadline, f"{answer}\n{self.said}"
+            time.sleep(0.2)
+
+    def answer(self) -> str | None:
+        """What speaks against being ready."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health/ready", timeout=5):
-                return True
-        except (urllib.error.URLError, OSError):
-            return False
+                return None
+        except urllib.error.HTTPError as error:
+            return error.read().decode(errors="replace")
+        except OSError as error:
+            return str(error)
+
+    @property
+    def keys(self) -> str:
+        return environment.read(self.folder / ".local" / "env")["PERSONAL_DATA_KEYS"]
+
+    def second_start(self) -> str:
+        """What a second launcher in the same folder says before it gives up."""
+        result = subprocess.run(
+            [sys.executable, "-m", "aftersales.local", "demo"],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode != 0
+        return result.stderr
 
     def ask(self, sql: str) -> list[tuple[object, ...]]:
         address = environment.read(self.folder / ".local" / "env")["DATABASE_URL"]
@@ -133,46 +158,29 @@ def checkouts() -> Iterator[list[Demo]]:
         shutil.rmtree(demo.folder, ignore_errors=True)
 
 
-def test_two_demos_run_at_once_and_one_outlives_the_others_kill(checkouts: list[Demo]) -> None:
+def test_two_demos_live_side_by_side_and_outlive_kills(checkouts: list[Demo]) -> None:
     first, second = checkouts
-    first.start()
-    second.start()
-    assert first.is_ready()
-    assert second.is_ready()
+    for demo in checkouts:
+        demo.start()
+    for demo in checkouts:
+        demo.wait_for("Ready after")
     first.ask("INSERT INTO health_taskrun (name) VALUES ('left before the kill')")
+    keys = first.keys
     first.end(signal.SIGKILL)
-    assert second.is_ready()
-    keys = environment.read(first.folder / ".local" / "env")["PERSONAL_DATA_KEYS"]
+    second.wait_until_ready()
 
     first.start()
-    assert first.is_ready()
+    for name in ("postgres", "valkey", "worker-sla", "beat", "web"):
+        os.kill(second.children()[name], signal.SIGKILL)
+        second.wait_for(f"{name} ended (by SIGKILL)")
+    second.wait_until_ready()
+
+    first.wait_for("Ready after")
     assert first.ask("SELECT 1 FROM health_taskrun WHERE name = 'left before the kill'") == [(1,)]
-    assert environment.read(first.folder / ".local" / "env")["PERSONAL_DATA_KEYS"] == keys
-    assert second.is_ready()
+    assert first.keys == keys
+    assert "already runs from this folder" in first.second_start()
+    first.wait_until_ready()
 
     assert first.end(signal.SIGINT) == 0
     assert "Stopping" in first.said
     assert second.end(signal.SIGTERM) == 0
-
-
-def test_it_refuses_a_second_start_and_mends_what_is_killed(checkouts: list[Demo]) -> None:
-    demo = checkouts[0]
-    demo.start()
-    second_start = subprocess.run(
-        [sys.executable, "-m", "aftersales.local", "demo"],
-        cwd=demo.folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert second_start.returncode != 0
-    assert "already runs from this folder" in second_start.stderr
-
-    for name in ("postgres", "valkey", "worker-sla", "beat", "web"):
-        os.kill(demo.children()[name], signal.SIGKILL)
-        demo.wait_for(f"{name} ended (by SIGKILL)")
-    deadline = time.monotonic() + PATIENCE
-    while not demo.is_ready():
-        assert time.monotonic() < deadline, demo.said
-        time.sleep(0.2)
-    assert demo.end(signal.SIGTERM) == 0
