@@ -26,6 +26,7 @@ from aftersales.local.postgres import DATABASE, ROLE, Postgres
 from aftersales.local.processes import Child, Run
 from aftersales.local.valkey import Valkey
 from tests.faults.forks import Forks
+from tickets.clocks import calendars, policies
 
 PATIENCE = 60.0
 GLANCE = 0.001  # between two looks at something that is over within milliseconds
@@ -51,6 +52,14 @@ def value(sql: str, *params: Any) -> Any:
         cursor.execute(sql, params)
         row = cursor.fetchone()
     return row[0] if row else None
+
+
+def forget() -> None:
+    """What this process knows of the database it was at: connections, and rows that never change."""
+    connections.close_all()
+    policies.policy.cache_clear()
+    calendars.calendar.cache_clear()
+    calendars.endless_calendar.cache_clear()
 
 
 # --- servers -------------------------------------------------------------------------------------
@@ -125,11 +134,11 @@ class Ground:
         before = dict(place)
         address = {"NAME": name, "USER": ROLE, "HOST": str(self.postgres.sockets), "PORT": ""}
         try:
-            connections.close_all()
+            forget()
             place.update(address, PASSWORD="")
             yield
         finally:
-            connections.close_all()
+            forget()
             place.update(before)
 
     def make_template(self, fill: Callable[[], None]) -> None:
