@@ -92,13 +92,6 @@ def managers(happening: Happening) -> list[int]:
     return happening.managers
 
 
-def signers(happening: Happening) -> list[int]:
-    """Managers but the explanation's own author."""
-    explanation = happening.explanation
-    author = explanation.author_id if explanation else None
-    return [pk for pk in happening.managers if pk != author]
-
-
 def author(happening: Happening) -> list[int]:
     """Who wrote the explanation."""
     explanation = happening.explanation
@@ -300,7 +293,7 @@ RULES: dict[str, tuple[Letter | Bell | Hook, ...]] = {
     ),
     "clock.escalated": (Bell("clock_escalated", named_by_stage, when=latest),),
     "clock.lapsed": (Bell("clock_lapsed", named_by_stage, when=latest),),
-    "explanation.submitted": (Bell("explanation_submitted", signers),),
+    "explanation.submitted": (Bell("explanation_submitted", managers),),
     "explanation.returned": (Bell("explanation_returned", author),),
     "explanation.signed": (Bell("explanation_signed", author),),
 }

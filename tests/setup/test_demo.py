@@ -27,6 +27,8 @@ from tests.tickets.conftest import at
 from tickets import clocks, states
 from tickets.models import Clock, Event, Explanation, PolicyVersion, Ticket
 
+pytestmark = pytest.mark.django_db
+
 NOW = at("2026-11-20 10:00")
 
 
@@ -46,11 +48,10 @@ def _world(
 
 
 @pytest.fixture
-def loaded(_world: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Path]:
+def loaded(_world: Path, db: None) -> Iterator[Path]:
     before = _world.read_bytes()
-    with django_db_blocker.unblock(), transaction.atomic(), dbtime.at(NOW):
+    with dbtime.at(NOW):
         yield _world
-        transaction.set_rollback(True)
     _world.write_bytes(before)
 
 
