@@ -354,6 +354,8 @@ def test_it_keeps_what_was_typed_when_something_is_wrong(ticket: Ticket, moment:
     assert "Please keep it under 5000 characters." in shown
     assert "很长很长" in shown
     assert same in shown
+    assert "autofocus" in shown
+    assert "autofocus" not in page(ticket, moment)
     assert not Message.objects.exists()
 
 

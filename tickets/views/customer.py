@@ -87,6 +87,9 @@ def _page(
     *,
     status: int = 200,
 ) -> HttpResponse:
+    if form.errors:
+        # The page opens where something is to be put right, not at its top.
+        form.fields["body"].widget.attrs["autofocus"] = True
     context = {
         "ticket": ticket,
         "promises": Promises.of(ticket, now),
