@@ -122,6 +122,17 @@ def test_a_case_in_somebodys_hands_is_passed_over_and_not_waited_for(moment: Mom
     assert clock_of(held, "response").breached_at is not None
 
 
+def test_moments_keep_their_microseconds_on_the_way_to_the_database(moment: Moment) -> None:
+    received = moment("2026-11-20 10:00:00.123456")
+    ticket = make_ticket(urgency="urgent")
+    moment.later(minutes=31)
+    clocks.sweep()
+    clock = clock_of(ticket, "response")
+    assert clock.due_at == clock.breached_at == received + timedelta(minutes=30)
+    assert clock.events.get(stage="0").at == clock.due_at
+    assert clock.explanations.get().missed_at == clock.due_at
+
+
 # --- cost -----------------------------------------------------------------------------------------
 
 DUE = 100
