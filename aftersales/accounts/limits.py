@@ -47,7 +47,8 @@ RESET_ACCOUNT = Limit("reset:account", 3, HOUR)
 def take(limit: Limit, key: str) -> int:
     """Count one try; 0 if it may go on, else the seconds until the window ends.
 
-    One statement, so that tries at the same moment are counted one after another.
+    One statement, so that tries at the same moment are counted one after another. The count stops
+    above the limit and never sinks, though two limits of one scope share it.
     """
     count, seconds = _count(limit, key)
     return 0 if count <= limit.allowed else max(1, seconds)
@@ -106,7 +107,7 @@ def _count(limit: Limit, key: str) -> tuple[int, int]:
             VALUES (%(scope)s, %(key)s, 1, %(ends_at)s)
             ON CONFLICT (scope, key) DO UPDATE SET
                 count = CASE WHEN own.ends_at <= %(now)s THEN 1
-                             ELSE LEAST(own.count + 1, %(allowed)s + 1) END,
+                             ELSE GREATEST(own.count, LEAST(own.count + 1, %(allowed)s + 1)) END,
                 ends_at = CASE WHEN own.ends_at <= %(now)s THEN excluded.ends_at
                                ELSE own.ends_at END
             RETURNING count, ends_at

@@ -81,6 +81,14 @@ def test_it_counts_spellings_of_one_name_together(typed: str, same: str) -> None
     assert limits.normal(typed) == limits.normal(same)
 
 
+@pytest.mark.django_db
+def test_a_stricter_limit_of_the_same_scope_gives_no_tries_back() -> None:
+    for _ in range(6):
+        limits.take(limits.SIGN_IN_PAIR, "wang")
+    assert limits.take(limits.SIGN_IN_PRESSED, "wang") > 0
+    assert limits.take(limits.SIGN_IN_PAIR, "wang") > 0
+
+
 @pytest.mark.django_db(transaction=True)
 def test_it_lets_five_of_twenty_tries_at_once_through() -> None:
     start = threading.Barrier(20)

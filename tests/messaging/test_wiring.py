@@ -54,12 +54,20 @@ def test_it_relays_every_second_on_its_own_queues() -> None:
         "relay_sms": (1.0, "default"),
         "relay_webhooks": (1.0, "default"),
         "clean_messages": (3600.0, "default"),
+        "tell_managers": (10.0, "default"),
     }
 
 
 @pytest.mark.django_db(transaction=True)
 def test_its_tasks_are_known_to_celery_and_run_on_an_empty_outbox() -> None:
-    for name in ("relay_fan_out", "relay_mail", "relay_sms", "relay_webhooks", "clean_messages"):
+    for name in (
+        "relay_fan_out",
+        "relay_mail",
+        "relay_sms",
+        "relay_webhooks",
+        "clean_messages",
+        "tell_managers",
+    ):
         task = getattr(tasks, name)
         assert app.tasks[f"aftersales.messaging.tasks.{name}"].name == task.name
         assert task() == 0
