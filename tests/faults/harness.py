@@ -55,7 +55,7 @@ def value(sql: str, *params: Any) -> Any:
 
 
 def forget() -> None:
-    """What this process knows of the database it was at: connections, and rows that never change."""
+    """What this process knows of the database it was at: connections, rows that never change."""
     connections.close_all()
     policies.policy.cache_clear()
     calendars.calendar.cache_clear()

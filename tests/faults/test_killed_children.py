@@ -102,6 +102,7 @@ def test_15_killed_sweeps_and_relays_lose_nothing_and_double_nothing(
     assert Counter(mails) == once
     duplicates = invariants.assert_mails_arrived(mail_server.message_ids(), kills=mail_kills)
     stage.tell(
-        f"killed {kills}, in mid-transaction {aborted}, with a mail in hand {in_hand}, flags {flags}; "
+        f"killed {kills}, in mid-transaction {aborted}, with a mail in hand {in_hand}, "
+        f"flags {flags}; "
         f"{invariants.lateness()}; {len(once)} breaches, raw duplicate mails {duplicates}"
     )
