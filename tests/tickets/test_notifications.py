@@ -325,6 +325,23 @@ def test_a_letter_that_has_been_overtaken_is_not_sent(moment: Moment, owner: Use
         text("waiting")
 
 
+@pytest.mark.parametrize("name", sorted(letters.VALUES))
+def test_a_letter_about_what_is_gone_is_not_sent(name: str) -> None:
+    params = {"ticket": 0, "message": "00000000-0000-0000-0000-000000000000", "reassigned": False}
+    with pytest.raises(topics.Skipped, match=r"CaseGone|MessageGone"):
+        letters.VALUES[name](params)
+
+
+def test_an_owner_who_comes_after_the_first_answer_promises_no_start(
+    moment: Moment, owner: User, supervisor: User
+) -> None:
+    ticket = make_ticket(customer=MAIL)
+    workflow.reply_to_customer(ticket.pk, Words("您好"), by=actors.staff(supervisor))
+    assign(ticket, owner, by=supervisor)
+    tell()
+    assert f"Your case {ticket.number} is in hand." in text("assigned")
+
+
 def test_closing_reopening_and_cancelling_are_told(
     moment: Moment, owner: User, supervisor: User
 ) -> None:
