@@ -112,9 +112,7 @@ class Keyset:
 class KeysetPagination(BasePagination):
     """``?cursor=&limit=``; answers {results, next, previous} and a Link header."""
 
-    def paginate_queryset(
-        self, queryset: Any, request: Request, view: Any = None
-    ) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self.request = request
         self.keyset = Keyset(queryset.model, view.keyset)
         self.limit = read_limit(request)
