@@ -17,7 +17,7 @@ def assert_all_flagged(stage: Scene, driver: str) -> None:
     """Every first answer of the cases was missed, and that is told once each."""
     ids = population.gather(CASES, seconds=2)
     assert invariants.flags() == 0
-    until(lambda: value(LATE) == len(ids), "all flags", every=0.2)
+    until(lambda: value(LATE) == len(ids), "all flags", seconds=30, every=0.2)
     stage.portal.require_alive()
     stage.portal.end()
     invariants.assert_nothing_lost_or_double()
