@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db import connection
-from django.http import HttpResponse
+from django.http import HttpResponse, UnreadablePostError
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given
@@ -353,6 +353,17 @@ def test_a_full_temporary_folder_is_a_503(
     monkeypatch.setattr(TemporaryUploadedFile, "__init__", make)
     response = shop.upload(files_of(case), {"file": upload(uploads.pdf(5 * 2**20), "a.pdf")})
     assert problem(response) == (503, "storage_unavailable", [])
+
+
+def test_a_caller_who_hangs_up_is_no_fault_of_ours(
+    shop: RestClient, case: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse(*args: Any) -> Any:
+        raise UnreadablePostError("connection reset")
+
+    monkeypatch.setattr("rest_framework.parsers.MultiPartParser.parse", parse)
+    response = shop.upload(files_of(case), {"file": upload(uploads.picture())})
+    assert problem(response) == (400, "malformed", [])
 
 
 def test_a_file_that_cannot_be_read_is_a_503(shop: RestClient, case: Ticket, media: Path) -> None:
