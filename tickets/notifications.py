@@ -139,8 +139,12 @@ def lapsed(happening: Happening) -> bool:
     return bool(happening.event.params.get("because") == "lapsed")
 
 
+def by_customer(happening: Happening) -> bool:
+    return happening.event.actor_kind in (ActorKind.CUSTOMER, ActorKind.SHOP)
+
+
 def not_by_customer(happening: Happening) -> bool:
-    return happening.event.actor_kind not in (ActorKind.CUSTOMER, ActorKind.SHOP)
+    return not by_customer(happening)
 
 
 def latest(happening: Happening) -> bool:
@@ -271,6 +275,7 @@ RULES: dict[str, tuple[Letter | Bell | Hook, ...]] = {
     "ticket.started": (Hook(),),
     "ticket.replied": (Letter("replied"), Hook()),
     "ticket.customer_wrote": (Bell("customer_wrote", owner), Hook()),
+    "ticket.file_attached": (Bell("file_attached", owner, when=by_customer),),
     "ticket.urged": (
         Bell("urged", owner),
         Bell("urged_often", supervisors, when=urged_too_often),
@@ -293,6 +298,7 @@ RULES: dict[str, tuple[Letter | Bell | Hook, ...]] = {
     ),
     "clock.escalated": (Bell("clock_escalated", named_by_stage, when=latest),),
     "clock.lapsed": (Bell("clock_lapsed", named_by_stage, when=latest),),
+    "clock.provisional": (Bell("clock_provisional", managers),),
     "explanation.submitted": (Bell("explanation_submitted", managers),),
     "explanation.returned": (Bell("explanation_returned", author),),
     "explanation.signed": (Bell("explanation_signed", author),),

@@ -103,5 +103,6 @@ def test_15_killed_sweeps_and_relays_lose_nothing_and_double_nothing(
     duplicates = invariants.assert_mails_arrived(mail_server.message_ids(), kills=mail_kills)
     stage.tell(
         f"killed {kills}, in mid-transaction {aborted}, with a mail in hand {in_hand}, "
-        f"flags {flags}; {invariants.lateness()}; {len(once)} breaches, raw duplicate mails {duplicates}"
+        f"flags {flags}; {invariants.lateness()}; {len(once)} breaches, "
+        f"raw duplicate mails {duplicates}"
     )

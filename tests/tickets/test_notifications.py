@@ -16,6 +16,7 @@ from aftersales.customers.models import Contact
 from aftersales.messaging import composing, notices, relay, texts, topics, webhooks
 from aftersales.messaging.models import Link, Notice, Outbox
 from tests.factories import make_shop, make_shop_client, make_ticket, make_user
+from tests.tickets import uploads
 from tests.tickets.conftest import Moment, at
 from tickets import clocks, letters, notifications, workflow
 from tickets.models import Message, Ticket
@@ -724,3 +725,25 @@ def test_nothing_personal_stands_in_what_waits_to_be_sent(moment: Moment, owner:
         assert canary not in stored
     assert Message.objects.filter(ticket=ticket).exists()
     assert Contact.objects.count() == 1
+
+
+def test_the_owner_hears_of_a_customers_file_and_nobody_of_an_own_one(
+    moment: Moment, owner: User
+) -> None:
+    ticket = assign(make_ticket(), owner)
+    silence()
+    workflow.attach_file(ticket.pk, uploads.upload(uploads.picture()), by=customer_of(ticket))
+    workflow.attach_file(ticket.pk, uploads.upload(uploads.pdf(), "a.pdf"), by=actors.staff(owner))
+    tell()
+    assert told(owner) == ["file_attached"]
+    assert last_line(owner) == f"Case {ticket.number}: the customer sent a file."
+
+
+def test_managers_hear_of_a_deadline_past_the_calendars_end(
+    moment: Moment, manager: User, supervisor: User
+) -> None:
+    moment("2028-12-29 10:00")
+    make_ticket()
+    tell()
+    assert told(manager) == ["clock_provisional"]
+    assert "Publish the coming year" in last_line(manager)

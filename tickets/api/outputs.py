@@ -32,6 +32,7 @@ class ClockOutput(serializers.ModelSerializer[Clock]):
             "party",
             "started_at",
             "due_at",
+            "resumes_at",
             "met_at",
             "breached_at",
             "breach_cause",
@@ -173,7 +174,7 @@ class TicketOutput(TicketRow):
 
 class ExplanationOutput(serializers.ModelSerializer[Explanation]):
     clock = serializers.CharField(source="clock.kind")
-    due_at = serializers.DateTimeField(source="clock.due_at", help_text="The missed deadline.")
+    due_at = serializers.DateTimeField(source="missed_at", help_text="The missed deadline.")
     author = serializers.CharField(source="author.staff_number", allow_null=True)
     signer = serializers.CharField(source="signer.staff_number", allow_null=True)
 

@@ -64,7 +64,7 @@ class Ticket(SealedModel):
     ``version`` counts edits by people.
     """
 
-    number = models.CharField(max_length=24, unique=True)
+    number = models.CharField(max_length=24)
     kind = models.CharField(max_length=20, choices=states.Kind)
     channel = models.CharField(max_length=20, choices=states.Channel)
     status = models.CharField(max_length=12, choices=states.Status, default=states.Status.NEW)
@@ -84,6 +84,7 @@ class Ticket(SealedModel):
         null=True,
         related_name="+",
         help_text=_("A complaint is never handled by the person complained of."),
+        db_index=False,
     )
 
     subject = models.CharField(max_length=200)
@@ -95,7 +96,9 @@ class Ticket(SealedModel):
 
     contact = models.ForeignKey("customers.Contact", on_delete=models.PROTECT, null=True)
     order = models.ForeignKey("customers.Order", on_delete=models.PROTECT, null=True)
-    product = models.ForeignKey("customers.Product", on_delete=models.PROTECT, null=True)
+    product = models.ForeignKey(
+        "customers.Product", on_delete=models.PROTECT, null=True, db_index=False
+    )
     unit = models.ForeignKey("customers.Unit", on_delete=models.PROTECT, null=True)
     product_model = models.CharField(max_length=80, blank=True)
     serial_number = models.CharField(max_length=80, blank=True)
@@ -109,7 +112,7 @@ class Ticket(SealedModel):
         help_text=_("Terms of free service that this case does not meet; it goes on all the same."),
     )
 
-    shop = models.ForeignKey("accounts.Shop", on_delete=models.PROTECT, null=True)
+    shop = models.ForeignKey("accounts.Shop", on_delete=models.PROTECT, null=True, db_index=False)
     external_ref = models.CharField(max_length=80, null=True)
     recorded_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -120,12 +123,12 @@ class Ticket(SealedModel):
     )
     submission_id = models.UUIDField(null=True, unique=True)
 
-    team = models.ForeignKey("accounts.Team", on_delete=models.PROTECT)
+    team = models.ForeignKey("accounts.Team", on_delete=models.PROTECT, db_index=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="owned_tickets"
     )
 
-    policy = models.ForeignKey(PolicyVersion, on_delete=models.PROTECT)
+    policy = models.ForeignKey(PolicyVersion, on_delete=models.PROTECT, db_index=False)
     cycle = models.PositiveSmallIntegerField(default=1)
     wake_at = models.DateTimeField(null=True)
     wake_attempts = models.PositiveSmallIntegerField(default=0)
@@ -145,6 +148,8 @@ class Ticket(SealedModel):
 
     class Meta:
         constraints = [
+            # not unique=True, which adds a second index for LIKE
+            models.UniqueConstraint(fields=["number"], name="tickets_ticket_unique_number"),
             models.CheckConstraint(
                 condition=Q(status__in=states.Status.values), name="tickets_ticket_known_status"
             ),
