@@ -132,6 +132,20 @@ def test_it_isolates_the_row_that_fails_at_commit(register: Register) -> None:
     assert Outbox.objects.get(dedupe_key="event:0").last_error == "IntegrityError"
 
 
+def test_it_leaves_no_message_of_a_row_that_fails_at_commit(register: Register) -> None:
+    """Else its next try would find the messages there and the notices not."""
+    user = make_user()
+
+    def expand(payload: Mapping[str, Any]) -> list[Draft]:
+        mail = MailDraft(UserRef(user.id), "probe/hello", {"n": payload["n"]})
+        return [mail, NoticeDraft(10**9, "ticket.assigned")]
+
+    register("event", expand=expand)
+    events(1)
+    relay.relay_fan_out()
+    assert not Outbox.objects.filter(topic="mail").exists()
+
+
 def test_it_gives_up_after_ten_tries_and_tells_the_administrators_once(register: Register) -> None:
     chief, other = make_user(Role.ADMINISTRATOR), make_user(Role.AGENT)
     register("event", expand=lambda payload: [1 // 0])
