@@ -132,6 +132,7 @@ def test_it_isolates_the_row_that_fails_at_commit(register: Register) -> None:
     assert Outbox.objects.get(dedupe_key="event:0").last_error == "IntegrityError"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_it_leaves_no_message_of_a_row_that_fails_at_commit(register: Register) -> None:
     """Else its next try would find the messages there and the notices not."""
     user = make_user()
