@@ -31,7 +31,7 @@ test: dev
 	@$(RUN) -m pytest -n 2 -m "not faults and not e2e and not bench" $(ARGS)
 
 faults-quick: dev
-	@$(RUN) -m pytest -m faults --durations=20 --timeout=280 tests/faults $(ARGS)
+	@$(RUN) -m pytest -m faults --durations=20 --timeout=280 tests/faults tests/messaging/test_faults.py $(ARGS)
 
 bench: dev
 	@$(RUN) -m pytest -m bench -p no:randomly -q -s --durations=0 --timeout=0 bench $(ARGS)
