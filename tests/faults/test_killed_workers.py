@@ -9,6 +9,10 @@ from tests.messaging.stubs import MailServer
 
 SLA, MAIL, DEFAULT, BEAT = "worker-sla", "worker-mail", "worker-default", "beat"
 IN_HAND = "SELECT count(*) FROM messaging_outbox WHERE lease IS NOT NULL AND topic = 'mail'"
+UNTOLD = """
+    SELECT count(*) FROM messaging_outbox WHERE topic = 'tickets.event' AND sent_at IS NULL
+        AND created_at < clock_timestamp() - interval '3 seconds'
+"""
 # The dead hold their leases for up to 75 s; the test does not wait for that.
 END_LEASES = """
     WITH ended AS (
@@ -43,6 +47,7 @@ def test_5_killed_worker_groups_lose_nothing_and_double_nothing(
     write_mails(20)
     until(lambda: not invariants.pending("mail"), "the end of the outbox")
     until(lambda: invariants.overdue_by() < 2, "the end of the backlog")
+    until(lambda: not value(UNTOLD), "the expansion of every event")
     portal.require_alive()
     portal.end()
     assert portal.kills == 5
