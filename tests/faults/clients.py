@@ -147,7 +147,9 @@ class Load:
 
     def assert_nothing_lost_or_double(self) -> None:
         """Every 201 that was seen is one case, and there is no other case of this shop."""
-        assert self.contradictions == []
+        assert not self.contradictions, self.contradictions
         stored = Ticket.objects.filter(external_ref__isnull=False)
         found = [(ref, str(own)) for ref, own in stored.values_list("external_ref", "public_id")]
-        assert sorted(found) == sorted(self.taken.items())
+        odd = set(found) ^ set(self.taken.items())
+        assert len(found) == len(self.taken), f"{len(found)} cases of {len(self.taken)} reports"
+        assert not odd, odd

@@ -94,11 +94,6 @@ class Forks:
     def work_of(self, fork: Fork) -> int:
         return self.tallies.read(fork.slot)
 
-    def replace(self, fork: Fork) -> Fork:
-        """Kill it and start another in its place."""
-        self.kill(fork)
-        return self.start(fork.name, fork.work, pause=fork.pause)
-
     def kill(self, fork: Fork) -> None:
         self.alive.remove(fork)
         os.kill(fork.pid, signal.SIGKILL)

@@ -253,7 +253,7 @@ class Portal:
 
 @dataclass(frozen=True)
 class Backend:
-    """A server process in the middle of a transaction that has locked or written rows."""
+    """A server process and its transaction, 0 while that has locked or written nothing."""
 
     pid: int
     xid: int
@@ -265,8 +265,8 @@ def writing(name: str) -> Backend | None:
 
 
 def waiting(name: str) -> Backend | None:
-    """The same, stuck behind a lock that somebody else holds."""
-    return _backend(name, "backend_xid IS NOT NULL AND cardinality(pg_blocking_pids(pid)) > 0")
+    """A connection stuck behind a lock that somebody else holds."""
+    return _backend(name, "cardinality(pg_blocking_pids(pid)) > 0")
 
 
 def idle(name: str) -> Backend | None:
@@ -294,6 +294,8 @@ def terminate(backend: Backend) -> None:
 
 def was_rolled_back(backend: Backend) -> bool:
     """How its transaction ended, which a killed client cannot tell."""
+    if not backend.xid:
+        return True
 
     def status() -> str | None:
         # The cluster is new, so the short id is the whole one.

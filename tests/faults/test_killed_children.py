@@ -1,6 +1,5 @@
 """Sweeps and relays that are killed in the middle of their work, again and again."""
 
-import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,7 +14,8 @@ from aftersales.messaging.drafts import Draft, MailDraft, NoticeDraft, UserRef
 from aftersales.messaging.models import Notice, Outbox
 from tests.faults import invariants, population
 from tests.faults.agents import Agents
-from tests.faults.harness import GLANCE, Scene, until, value, was_rolled_back, writing
+from tests.faults.harness import GLANCE, Scene, until, was_rolled_back, writing
+from tests.faults.mails import MOMENTS
 from tests.messaging.stubs import MailServer
 from tickets import clocks
 from tickets.clocks.rows import TOPIC
@@ -24,7 +24,6 @@ from tickets.models import Event
 SWEEP, EXPAND, MAIL = "fork-sweep", "fork-expand", "fork-mail"
 VICTIMS = [SWEEP, EXPAND, SWEEP, MAIL, SWEEP]
 KILLS, IN_THE_MIDDLE, AT_MOST = 15, 8, 100
-IN_HAND = "SELECT count(*) FROM messaging_outbox WHERE lease IS NOT NULL AND topic = 'mail'"
 
 
 @pytest.fixture
@@ -56,7 +55,7 @@ def test_15_killed_sweeps_and_relays_lose_nothing_and_double_nothing(
     stage: Scene, told: None, mail_server: MailServer
 ) -> None:
     ids = population.gather(250, seconds=15)
-    flags, aborted, in_hand, mail_kills = [invariants.flags()], 0, 0, 0
+    flags, aborted, mail_kills, moments = [invariants.flags()], 0, 0, cycle(MOMENTS)
     with stage.forks() as forks:
         agents = [forks.start("fork-agent", Agents(ids).act, pause=0.02) for _ in range(2)]
         work = {
@@ -66,27 +65,25 @@ def test_15_killed_sweeps_and_relays_lose_nothing_and_double_nothing(
         }
         victims = {name: [forks.start(name, does)] for name, does in work.items()}
         victims[SWEEP].append(forks.start(SWEEP, clocks.sweep))
-        mail_server.before_answer = lambda: time.sleep(0.005)
         flags.append(invariants.more_flags(30, "the start"))
         until(lambda: mail_server.messages, "the first mail")
         for name in islice(cycle(VICTIMS), AT_MOST):
-            if forks.kills >= KILLS and aborted >= IN_THE_MIDDLE and in_hand:
+            if forks.kills >= KILLS and aborted >= IN_THE_MIDDLE:
                 break
             fork = victims[name].pop(0)
             if name == MAIL:
-                until(lambda: value(IN_HAND), "a mail in hand", every=GLANCE)
-                victims[name].append(forks.replace(fork))
-                in_hand += value(IN_HAND)
+                with next(moments)(mail_server):
+                    forks.kill(fork)
                 mail_kills += 1
             else:
                 backend = until(partial(writing, name), f"work of {name}", every=GLANCE)
-                victims[name].append(forks.replace(fork))
+                forks.kill(fork)
                 aborted += was_rolled_back(backend)
+            victims[name].append(forks.start(name, work[name]))
             flags.append(invariants.more_flags(flags[-1], "a kill"))
         kills = forks.kills
         assert kills >= KILLS
         assert aborted >= IN_THE_MIDDLE, "hardly a victim was in the middle of its work"
-        assert in_hand, "no victim had a mail in hand"
         assert sum(forks.work_of(agent) for agent in agents) > 20, "nobody worked"
         flags.append(invariants.more_flags(flags[-1] + 50, "the last kill"))
         until(lambda: invariants.overdue_by() < 1, "the end of the backlog")
@@ -102,7 +99,7 @@ def test_15_killed_sweeps_and_relays_lose_nothing_and_double_nothing(
     assert Counter(mails) == once
     duplicates = invariants.assert_mails_arrived(mail_server.message_ids(), kills=mail_kills)
     stage.tell(
-        f"killed {kills}, in mid-transaction {aborted}, with a mail in hand {in_hand}, "
+        f"killed {kills}, in mid-transaction {aborted}, with a mail in hand {mail_kills}, "
         f"flags {flags}; {invariants.lateness()}; {len(once)} breaches, "
         f"raw duplicate mails {duplicates}"
     )
