@@ -68,6 +68,7 @@ def test_a_stopped_broker_stops_neither_flags_nor_reports(
     until(lambda: invariants.overdue_by() < 2, "the end of the backlog")
     portal.require_alive()
     portal.end()
+    assert "throttle_fails_open" in portal.log(WEB)
     load.assert_nothing_lost_or_double()
     invariants.assert_nothing_lost_or_double()
     invariants.assert_mails_arrived(mail_server.message_ids(), kills=0)
